@@ -311,6 +311,15 @@ fn a_batch_is_as_long_as_a_record_may_be_and_no_longer() {
 }
 
 #[test]
+fn a_batch_without_room_for_a_length_is_refused_by_its_header() {
+    for payload in [&b""[..], b"\0", b"\0\0"] {
+        let (mut end, mut forger) = forged(&server());
+        end.hear(&forger.to_server.record(BATCH, payload)[..4]);
+        assert_eq!((end.refusal, end.session.bytes_buffered()), (Some(Refusal::BadRecord), 0));
+    }
+}
+
+#[test]
 fn a_batch_behind_a_close_is_a_fault() {
     let (mut end, mut forger) = forged(&server());
     let said = [

@@ -229,8 +229,25 @@ mod tests {
         ];
         assert_eq!(all.map(|(_, framing, _)| framing), Framing::ALL);
         for (name, framing, added) in all {
-            assert_eq!(framing.name(), name);
+            assert_eq!((framing.name(), &*framing.to_string()), (name, name));
             assert_eq!(framing.frame_max(100), 100 + added, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_format_carries_what_arrives_as_it_was() {
+        let cases: [(&[u8], [bool; 4]); 6] = [
+            (b"", [true, false, true, true]),
+            (b"text", [true; 4]),
+            (b"\rtext", [true; 4]),
+            (b"text\r", [false, true, true, true]),
+            (b"two\nlines", [false, true, true, true]),
+            (b"\n", [false, true, true, true]),
+        ];
+        let line = FrameFormat::Line(LineEnding::Lf);
+        let formats = [line, FrameFormat::Chunk, FrameFormat::Length, FrameFormat::Record];
+        for (message, expected) in cases {
+            assert_eq!(formats.map(|format| format.carries(message)), expected, "{message:?}");
         }
     }
 }

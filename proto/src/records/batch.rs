@@ -3,7 +3,7 @@
 //! A tag for each short message costs more than everything else in it, so messages that are sent
 //! together share one. A receiver treats them as if each had arrived alone.
 
-use crate::handshake::countersign::frame::{HEADER, Header};
+use crate::handshake::countersign::frame::{HEADER, Header, read_length};
 
 /// The type of a record with a message.
 pub(crate) const DATA: u8 = 0x10;
@@ -27,16 +27,14 @@ pub(crate) const LENGTH: usize = 3;
 /// Splits a message off the front of a batch's payload: its bytes, and what follows it.
 #[inline(always)]
 pub(crate) fn split(payload: &[u8]) -> Option<(&[u8], &[u8])> {
-    let ([a, b, c], rest) = payload.split_first_chunk::<LENGTH>()?;
-    let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
-    rest.split_at_checked(length)
+    let (length, rest) = payload.split_first_chunk()?;
+    rest.split_at_checked(read_length(*length))
 }
 
 /// The bytes of the message at the front of a batch's payload, with its length, if that is there.
 #[inline]
 pub(crate) fn first(payload: &[u8]) -> usize {
-    let length = payload.first_chunk::<LENGTH>();
-    length.map_or(0, |&[a, b, c]| LENGTH + Header::read([BATCH, a, b, c]).length)
+    payload.first_chunk().map_or(0, |length| LENGTH + read_length(*length))
 }
 
 /// Whether this payload consists of one or more messages, and nothing else.
@@ -124,6 +122,20 @@ mod tests {
             if let Some(expected) = expected {
                 assert_eq!((messages.as_slice(), rest), (expected, &b""[..]));
             }
+        }
+    }
+
+    #[test]
+    fn the_message_at_the_front_is_as_long_as_its_length_says() {
+        let cases: [(&[u8], usize); 5] = [
+            (b"", 0),
+            (b"\0\0", 0),
+            (b"\0\0\0", 3),
+            (b"\0\x01\x02abc", 261),
+            (b"\x01\0\0", 65_539),
+        ];
+        for (payload, expected) in cases {
+            assert_eq!(first(payload), expected, "{payload:?}");
         }
     }
 

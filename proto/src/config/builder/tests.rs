@@ -98,3 +98,21 @@ fn a_key_that_serves_nobody_is_told_of_with_the_reason() {
     assert!(said_by_server.starts_with("no key for countersign/1 is valid now"));
     assert_eq!(said(Dialect::Countersign, 8, "garden"), "");
 }
+
+#[test]
+fn a_frame_has_room_for_each_part_of_its_dialect() {
+    use Dialect::{Countersign, Hex, Multiprocessing, Open, Raw};
+
+    for (dialect, message_max, expected) in [
+        (Countersign, 1, 1_028),
+        (Countersign, 2_000, 2_020),
+        (Multiprocessing, 1, 260),
+        (Multiprocessing, 1_000, 1_012),
+        (Raw, 1, 3),
+        (Hex, 1_000, 1_002),
+        (Open, 1_000, 1_002),
+    ] {
+        let config = server(dialect).with_message_max(message_max).build().unwrap();
+        assert_eq!(config.frame_max(), expected, "{dialect} {message_max}");
+    }
+}

@@ -46,8 +46,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn read([kind, a, b, c]: [u8; HEADER]) -> Self {
-        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        Self { kind, length }
+        Self { kind, length: read_length([a, b, c]) }
     }
 
     /// The header of the frame that begins at this place, if one does.
@@ -62,6 +61,12 @@ impl Header {
         let [.., a, b, c] = self.length.to_be_bytes();
         [self.kind, a, b, c]
     }
+}
+
+/// The number that a length of three bytes stands for.
+#[inline(always)]
+pub(crate) fn read_length([a, b, c]: [u8; 3]) -> usize {
+    usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
 }
 
 /// Appends a frame.
