@@ -287,6 +287,7 @@ mod tests {
     #[test]
     fn wrong_proofs_delay_and_then_reject_newcomers_of_their_network() {
         let mut all = unauthenticated();
+        assert_eq!(all.throttled(at(0)), 0);
         let mut heard = Vec::new();
         for slot in 0..4 {
             all.enter(slot, from(1), at(0));

@@ -6,7 +6,7 @@ use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Limits, Refusal};
 
 use crate::both_ends::BothEnds;
-use crate::common::{CHALLENGE, Client, End, bracket, proof, ring, speaking};
+use crate::common::{CHALLENGE, Client, End, bracket, in_memory, proof, ring, speaking};
 use crate::server_thread::ServerThread;
 
 const GUARDED: [Dialect; 2] = [Dialect::Raw, Dialect::Hex];
@@ -165,6 +165,26 @@ fn who_says_nothing_is_gone_at_the_deadline() {
     let mut client = Client::connect(server.address);
     assert_eq!(client.hear_all().0.len(), CHALLENGE);
     assert_eq!(refused(&server.stop(), Refusal::HandshakeTimeout), 1);
+}
+
+#[test]
+fn who_waits_behind_a_proof_with_md5_is_told_apart_at_the_deadline_alone() {
+    for (dialect, length) in [(Dialect::Raw, 16), (Dialect::Hex, 32)] {
+        let limits = Limits { connections: 1, ..Limits::default() };
+        let timeout = limits.handshake_timeout;
+        let mut server = in_memory(speaking(dialect), limits, bracket);
+        let waits = server.connect();
+        server.send(&waits, &b"c3".repeat(length)[..length]);
+        server.pass(timeout / 2);
+        // Who has to make room for another has not had all of its time.
+        let late = server.connect();
+        assert!(waits.is_closed());
+        server.send(&late, &b"c3".repeat(length)[..length]);
+        server.pass(timeout);
+        let counters = server.engine.counters();
+        assert_eq!(refused(&counters, Refusal::TooManyConnections), 1, "{dialect}");
+        assert_eq!(refused(&counters, Refusal::OtherDigest), 1, "{dialect}");
+    }
 }
 
 #[test]
