@@ -62,10 +62,10 @@ impl Plan {
         (0..length).map(|_| random.byte()).collect()
     }
 
-    /// Says what goes one way, and the end of it, while it hears what comes the other way.
-    fn talk(&self, stream: &TcpStream, way: usize) -> Heard {
+    /// Says a head, what goes one way, and the end of it, while it hears what comes the other way.
+    fn talk(&self, stream: &TcpStream, way: usize, head: &[u8]) -> Heard {
         let (said, expected) = (self.bytes(way), self.bytes(1 - way));
-        let (heard, ended) = exchange(stream, &said);
+        let (heard, ended) = exchange(stream, &[head, &said].concat());
         let what = format!("{self:?}, way {way}: {} bytes, {ended:?}", heard.len());
         assert!(expected.starts_with(&heard), "other bytes than were sent: {what}");
         assert!(ended.is_err() || heard == expected, "a part that looks whole: {what}");
@@ -77,27 +77,25 @@ impl Plan {
 /// could be told of a reset, and the other of an end.
 fn exchange(mut stream: &TcpStream, said: &[u8]) -> (Vec<u8>, io::Result<()>) {
     stream.set_nonblocking(true).unwrap();
-    let (mut heard, mut sent, mut buffer) = (Vec::new(), 0, [0; 1 << 14]);
+    let (mut heard, mut buffer) = (Vec::new(), [0; 1 << 14]);
+    let mut unsent = Some(said);
     loop {
-        if sent < said.len() {
-            match stream.write(&said[sent..]) {
-                Ok(length) => sent += length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return (heard, Err(error)),
-            }
-            if sent == said.len()
-                && let Err(error) = stream.shutdown(Shutdown::Write)
-            {
-                return (heard, Err(error));
-            }
+        let sent = match unsent {
+            Some([]) => stream.shutdown(Shutdown::Write).map(|()| unsent = None),
+            Some(bytes) => stream.write(bytes).map(|length| unsent = Some(&bytes[length..])),
+            None => Ok(()),
+        };
+        match sent {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return (heard, Err(error)),
+            _ => {}
         }
+        let writes = if unsent.is_some() { PollFlags::OUT } else { PollFlags::empty() };
         match stream.read(&mut buffer) {
-            Ok(0) if sent == said.len() => return (heard, Ok(())),
+            Ok(0) if unsent.is_none() => return (heard, Ok(())),
             // The other end has said all, and hears on.
-            Ok(0) => wait(stream, PollFlags::OUT),
+            Ok(0) => wait(stream, writes),
             Ok(length) => heard.extend_from_slice(&buffer[..length]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let writes = if sent < said.len() { PollFlags::OUT } else { PollFlags::empty() };
                 wait(stream, PollFlags::IN | writes);
             }
             Err(error) => return (heard, Err(error)),
@@ -124,7 +122,7 @@ fn target() -> (SocketAddr, Receiver<Heard>) {
             thread::spawn(move || {
                 let Ok(plan) = Plan::read(&stream) else { return };
                 // Nobody asks after a schedule that has failed.
-                let _ = sender.send(plan.talk(&stream, 1));
+                let _ = sender.send(plan.talk(&stream, 1, &[]));
             });
         }
     });
@@ -175,10 +173,7 @@ impl Proxy {
 
 /// One stream from a client's end.
 fn visit(address: &str, plan: Plan) -> Heard {
-    let mut stream = dial(address);
-    // It may be broken already.
-    let _ = stream.write_all(&plan.head());
-    plan.talk(&stream, 0)
+    plan.talk(&dial(address), 0, &plan.head())
 }
 
 /// Has clients come at the same time. Returns what they have heard.
