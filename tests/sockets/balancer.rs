@@ -358,8 +358,8 @@ fn where_nobody_is_a_balancer_a_header_is_a_strangers() {
     assert_eq!(closed(&server.stop(), Refusal::Foreign(ForeignProtocol::Proxy)), 2);
 }
 
-#[test]
-fn a_client_that_would_be_delayed_is_closed_by_a_server_that_stops() {
+/// A server at which a client has guessed behind a balancer, so that the next one is delayed.
+fn guessed() -> TestServer<impl Service> {
     let listener =
         Listener::new(speaking(Dialect::Raw), patient()).with_proxies("127.0.0.1".parse().unwrap());
     let mut server = TestServer::new([listener], bracket).unwrap();
@@ -367,6 +367,25 @@ fn a_client_that_would_be_delayed_is_closed_by_a_server_that_stops() {
     server.send(&guesser, &[&line(7)[..], &[0; CHALLENGE]].concat());
     server.finish(&guesser);
     assert_eq!(closed(&server.engine.counters(), Refusal::WrongProof), 1);
+    server
+}
+
+#[test]
+fn a_client_that_is_delayed_gains_nothing_by_an_early_proof() {
+    let mut server = guessed();
+    let early = server.connect();
+    server.send(&early, &line(7));
+    server.send(&early, &[0; CHALLENGE]);
+    server.pass(LONG - Duration::from_millis(1));
+    assert!(early.take().is_empty() && !early.is_shut());
+    server.pass(Duration::from_millis(1));
+    assert_eq!((early.take().len(), early.is_shut()), (CHALLENGE, true));
+    assert_eq!(closed(&server.engine.counters(), Refusal::WrongProof), 2);
+}
+
+#[test]
+fn a_client_that_would_be_delayed_is_closed_by_a_server_that_stops() {
+    let mut server = guessed();
     let (late, honest) = (server.connect(), server.connect());
     // The server sees the headers when it stops.
     late.write(&line(7));
