@@ -1,6 +1,7 @@
 //! Honest clients: each keeps account of what it has said and heard on a connection.
 
-use std::net::{SocketAddr, TcpStream};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 
@@ -37,6 +38,14 @@ impl Account {
     }
 }
 
+/// Connects; nothing if the connection has broken before the system tells of it.
+pub(crate) fn connect(address: impl ToSocketAddrs) -> Option<TcpStream> {
+    match TcpStream::connect(address) {
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
+        connected => Some(connected.unwrap()),
+    }
+}
+
 /// A connection with its own account: the answers are the messages, in their order, from the first.
 pub(crate) struct Visit {
     client: Client,
@@ -51,8 +60,8 @@ impl Visit {
         config: &Arc<ClientConfig>,
         random: Random,
     ) -> Result<Self, Account> {
-        let stream = TcpStream::connect(address).unwrap();
         let account = Account { connected: 1, ..Account::default() };
+        let Some(stream) = connect(address) else { return Err(Account { broken: 1, ..account }) };
         match Client::over(stream, address.into(), Arc::clone(config), PATIENCE) {
             Ok(mut client) => {
                 client.set_timeout(Some(PATIENCE));

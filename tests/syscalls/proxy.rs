@@ -8,11 +8,12 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
+use crate::clients::connect;
 use crate::faults::{ABORTED, Counts, ENDS, Faults, PAUSES};
 use crate::home::{Home, PATIENCE};
 use crate::random::Random;
 use crate::schedules::play;
-use crate::served::{ServerProcess, dial};
+use crate::served::ServerProcess;
 use crate::status::{number, settled, sum};
 
 const KEY: &str = "default text:sixteen-bytes-and-more\n";
@@ -28,7 +29,7 @@ struct Plan {
 }
 
 /// How many bytes one end has read, and whether the stream ended in the proper way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Heard {
     bytes: u64,
     is_whole: bool,
@@ -173,7 +174,7 @@ impl Proxy {
 
 /// One stream from a client's end.
 fn visit(address: &str, plan: Plan) -> Heard {
-    plan.talk(&dial(address), 0, &plan.head())
+    connect(address).map_or(Heard::default(), |stream| plan.talk(&stream, 0, &plan.head()))
 }
 
 /// Has clients come at the same time. Returns what they have heard.
