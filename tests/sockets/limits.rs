@@ -319,6 +319,56 @@ fn whoever_was_stuck_longest_makes_room_for_others() {
     assert!(server.engine.bytes_buffered() <= 256 << 10);
 }
 
+/// Sets how many bytes a server may buffer.
+fn set_buffered_max(server: &mut TestServer<Echo>, buffered_max: usize) {
+    let limits = Limits { buffered_max, ..Limits::default() };
+    let (id, now) = (server.engine.listeners()[0].id(), server.now);
+    server.engine.replace_limits(id, limits, now).unwrap();
+}
+
+/// Peers that have said this, one after the other.
+fn peers_that_say<const N: usize>(server: &mut TestServer<Echo>, said: &[u8]) -> [MemoryPeer; N] {
+    std::array::from_fn(|_| {
+        server.pass(Duration::from_millis(1));
+        let peer = server.connect();
+        server.send(&peer, said);
+        peer
+    })
+}
+
+#[test]
+fn as_many_make_room_as_grow_beyond_the_limit_and_no_more() {
+    let mut server = in_memory(BothEnds::open(), Limits::default(), Echo);
+    let [_small] = peers_that_say(&mut server, b"x");
+    let each = server.engine.bytes_buffered();
+    let holders: [_; 4] = peers_that_say(&mut server, &[b'x'; 5_000]);
+    let all = server.engine.bytes_buffered();
+    set_buffered_max(&mut server, all + each);
+    let [last] = peers_that_say(&mut server, b"x");
+    assert_eq!(server.engine.bytes_buffered(), all + each, "exactly what is allowed");
+    assert_eq!(server.engine.counters().closed(CloseReason::Overloaded), 0);
+    // What was allowed before may stay.
+    set_buffered_max(&mut server, 1);
+    let [next] = peers_that_say(&mut server, b"x");
+    assert_eq!(server.engine.counters().closed(CloseReason::Overloaded), 1);
+    assert!(holders.iter().chain([&last, &next]).all(|peer| !peer.is_closed()));
+}
+
+#[test]
+fn who_has_said_nothing_makes_no_room_for_who_has() {
+    let mut server = in_memory(speaking(Dialect::Raw), Limits::default(), Echo);
+    let [silent] = peers_that_say(&mut server, b"");
+    let [first] = peers_that_say(&mut server, &[0; 9]);
+    let held = server.engine.bytes_buffered();
+    set_buffered_max(&mut server, held);
+    let [second] = peers_that_say(&mut server, &[0; 9]);
+    assert!(second.is_closed() && !silent.is_closed() && !first.is_closed());
+    silent.reset();
+    server.report(&silent, Readiness { failed: true, ..Readiness::default() });
+    let [third] = peers_that_say(&mut server, &[0; 9]);
+    assert!(first.is_closed() && !third.is_closed());
+}
+
 #[test]
 fn the_process_grows_by_nothing_that_is_only_claimed() {
     measured("limits::every_peer_claims_much");

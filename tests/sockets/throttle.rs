@@ -8,7 +8,7 @@ use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Limits, Refusal};
 
 use crate::both_ends::BothEnds;
-use crate::common::{CHALLENGE, Client, PATIENCE, bracket, now, speaking};
+use crate::common::{CHALLENGE, Client, PATIENCE, bracket, in_memory, now, proof, speaking};
 use crate::progress::Progress;
 use crate::server_thread::ServerThread;
 
@@ -253,4 +253,22 @@ fn where_all_is_forgiven_at_once_nobody_is_throttled() {
     }
     let counters = server.stop();
     assert_eq!((counters.delayed, throttled(&counters)), (0, 0));
+}
+
+#[test]
+fn connections_are_counted_by_what_they_wait_for() {
+    let ends = speaking(Dialect::Raw);
+    let mut server = in_memory(&ends, limits(0, 9, LONG), bracket);
+    let from = |host: u8| SocketAddr::from(([127, 0, 0, host], 9));
+    let guesser = server.connect_from(from(1), 0);
+    server.send(&guesser, &[0; 32]);
+    let _delayed = server.connect_from(from(1), 0);
+    let [_challenged, open] = [2, 3].map(|host| server.connect_from(from(host), 0));
+    server.send(&open, &proof(&ends, &open.take()));
+    let stats = server.engine.stats(server.now);
+    let now = stats.listeners[0].connections;
+    assert_eq!((now.delayed, now.handshake, now.open, now.closing), (1, 1, 1, 0));
+    assert!(!stats.is_draining && !server.engine.is_draining());
+    server.engine.drain(server.now);
+    assert!(server.engine.stats(server.now).is_draining && server.engine.is_draining());
 }
