@@ -121,6 +121,26 @@ fn the_commit_is_the_one_that_is_checked_out() {
     }
 }
 
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn the_readme_shows_what_a_server_prints() {
+    let home = Home::new();
+    let server = home.serve("serve");
+    let shown = |start| {
+        include_str!("../../README.md").lines().find(|line| line.starts_with(start)).unwrap()
+    };
+    assert_eq!(server.err.with("  serves ").trim_end(), shown("  serves "));
+    let [printed, shown] =
+        [server.err.with("  memory "), shown("  memory ").to_owned()].map(|line| {
+            let (number, rest) =
+                line.trim_end().split_once("at most ").unwrap().1.split_once(' ').unwrap();
+            (number.parse::<f64>().unwrap(), rest.to_owned())
+        });
+    assert_eq!(printed.1, shown.1);
+    // A debug build takes a little more.
+    assert!((printed.0 / shown.0 - 1.0).abs() < 0.01, "{} is {} here", shown.0, printed.0);
+}
+
 #[test]
 fn every_command_of_the_readme_is_understood() {
     let home = Home::new();
