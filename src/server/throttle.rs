@@ -135,6 +135,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use proptest::prelude::*;
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
 
@@ -248,8 +249,9 @@ mod tests {
     fn networks_are_spread_over_all_of_the_table() {
         let (limits, mut throttle) = (Limits { failure_burst: 0, ..limits() }, Throttle::new(1024));
         for number in 0..256_u32 {
-            // Far from each other, or a bad secret could put them close together.
-            throttle.fail(host(number.wrapping_mul(0x9e37_79b9)), at(5), &limits);
+            // In no order, or a bad secret could put many of them close together.
+            let [.., a, b, c, d] = Sha256::digest(number.to_be_bytes()).0;
+            throttle.fail(host(u32::from_be_bytes([a, b, c, d])), at(5), &limits);
         }
         let kept = throttle.count(at(5), &limits);
         assert!(kept > 128, "{kept} of 256");
