@@ -114,6 +114,11 @@ fn a_bad_configuration_is_78_and_none_is_66() {
             "2: multiprocessing has",
         ),
         ("bind = []", "1: bind: write at least one address"),
+        // Empty lists of sources mean everybody, which nobody means by a blank.
+        ("allow = []", "1: allow: write at least one network; 0.0.0.0/0, ::/0 and unix"),
+        ("allow = \"\"", "1: allow: invalid value '': \"\" is not a network"),
+        ("deny = [\" \"]", "1: deny: invalid value ' ': \"\" is not a network"),
+        ("proxy-from = \"\"", "1: proxy-from: invalid value '': \"\" is not a network"),
         ("dialect = \"multiprocessing\"", "1: "),
     ];
     for (text, said) in cases {

@@ -182,6 +182,7 @@ static void options(void)
     MUST(cs_session_config_set_message_max(config, 0, &why) == CS_ERR_NONE);
     MUST(cs_listener_new(config, &spoiled, &why) == CS_ERR_CONFIG && spoiled == NULL);
     WRONG(cs_listener_set_access(listener, "10.0.0.0/33", NULL, &why));
+    WRONG(cs_listener_set_access(listener, "", NULL, &why));
     WRONG(cs_listener_set_limits(listener, &limits, &why)); /* Without its size. */
     WRONG(cs_listener_add_socket(listener, -1, &why));
     MUST(cs_listener_add_socket(listener, INT_MAX, &why) == CS_ERR_SYSTEM && why.os_error != 0);

@@ -164,14 +164,9 @@ impl File<'_> {
         });
         let matches = options.clone().try_get_matches_from(texts).map_err(environment::usage)?;
         let mut args = ConfigArgs::from_arg_matches(&matches).map_err(environment::usage)?;
-        let listener = &mut args.listener;
         // A path that was typed may not be UTF-8.
         if matches!(origins.source("keys"), Source::CommandLine | Source::Environment) {
-            listener.protocol.keys.clone_from(&self.args.listener.protocol.keys);
-        }
-        // An empty array is not the default.
-        if *origins.source("bind") != Source::Default && origins.written("bind").is_empty() {
-            listener.bind.clear();
+            args.listener.protocol.keys.clone_from(&self.args.listener.protocol.keys);
         }
         Ok(args)
     }
@@ -244,6 +239,11 @@ impl File<'_> {
 fn valid(arg: &Arg, texts: Vec<String>) -> Result<Vec<String>, String> {
     let command = Command::new("serve").no_binary_name(true).disable_help_flag(true).arg(arg);
     let long = arg.get_long().unwrap_or_default();
+    if texts.is_empty()
+        && let Some(remedy) = schema::emptied(long)
+    {
+        return Err(remedy.to_owned());
+    }
     let typed = texts.iter().map(|text| format!("--{long}={text}"));
     let parsed = command.try_get_matches_from(typed);
     parsed.map(|_| texts).map_err(|error| {

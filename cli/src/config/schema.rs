@@ -68,6 +68,15 @@ pub(super) fn misplaced(key: &str, position: Position) -> Option<String> {
     }
 }
 
+/// Why a key can't be an empty array, if it can't: the default would be in its place.
+pub(super) fn emptied(key: &str) -> Option<&'static str> {
+    match key {
+        "allow" => Some("write at least one network; 0.0.0.0/0, ::/0 and unix allow everybody"),
+        "bind" => Some("write at least one address"),
+        _ => None,
+    }
+}
+
 /// The error for an unknown key.
 pub(super) fn unknown(key: &str) -> String {
     match key {

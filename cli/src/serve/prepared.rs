@@ -16,7 +16,7 @@ use super::limits;
 use super::listener::{CreatedRing, MissingRing};
 use super::update::ListenerUpdate;
 use crate::args::listener::ListenerArgs;
-use crate::exit::{Failure, Kind};
+use crate::exit::Failure;
 use crate::ports::{self, Ipv4Ports};
 use crate::systemd::ListenFds;
 use crate::{system, units};
@@ -62,9 +62,6 @@ impl PreparedListener {
     }
 
     fn new(args: ListenerArgs, limits: Limits, missing: MissingRing) -> Result<Self, Failure> {
-        if args.bind.is_empty() {
-            return Err(Failure::new(Kind::Usage, "bind: write at least one address"));
-        }
         let (ring, made) = args.ring(missing)?;
         let config = Arc::new(args.server_config(ring)?);
         let serves = serves(&args);
