@@ -185,7 +185,7 @@ fn there_are_no_chunks_without_records() {
     // With them, records have their own ends.
     let server = home.serve("serve --service echo --framing chunks");
     let line = format!("connect {} --framing chunks", server.address());
-    home.run(&line, "a\nb\n").printed("a\nb\n");
+    home.run(&line, "a\n\nb\n").printed("a\n\nb\n");
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(super) struct Conversation<'a> {
     config: Arc<ClientConfig>,
     /// Whether a lost message ends the conversation.
     is_forgiving: bool,
+    /// Whether a message ends where the server's read does, not where something in the stream says.
+    is_chunked: bool,
     /// Messages that may await their replies at one time.
     depth: u64,
     client: Option<Client>,
@@ -62,13 +64,17 @@ pub(super) enum Sent {
 impl<'a> Conversation<'a> {
     pub(super) fn new(connect: &'a ConnectArgs, config: ClientConfig, is_prompt: bool) -> Self {
         let ConnectArgs { protocol: args, retry, no_reply, .. } = connect;
-        // A chunk ends where the server's read does: the next waits until this was answered. At
-        // the prompt a reply stands below its message.
-        let one = args.once || args.framing() == Framing::Chunks || is_prompt && !no_reply;
+        // A record has an end of its own, whatever the framing.
+        let is_chunked =
+            args.framing() == Framing::Chunks && config.dialect() != Dialect::Countersign;
+        // The chunk after one waits until that was answered. At the prompt a reply stands below its
+        // message.
+        let one = args.once || is_chunked || is_prompt && !no_reply;
         Self {
             connect,
             config: Arc::new(config),
             is_forgiving: is_prompt && *retry > 0,
+            is_chunked,
             depth: if one { 1 } else { u64::MAX },
             client: None,
             was_open: false,
@@ -119,7 +125,7 @@ impl<'a> Conversation<'a> {
             return Ok(Sent::Refused(self.too_long()));
         }
         // An empty chunk is not a message.
-        if message.is_empty() && self.connect.protocol.framing() == Framing::Chunks {
+        if message.is_empty() && self.is_chunked {
             return Ok(Sent::Queued);
         }
         if self.is_done() {
