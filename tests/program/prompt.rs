@@ -66,8 +66,8 @@ impl Terminal {
     }
 
     #[track_caller]
-    pub(crate) fn type_keys(&mut self, keys: &str) {
-        self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    pub(crate) fn type_keys(&mut self, keys: impl AsRef<[u8]>) {
+        self.script.stdin.as_mut().unwrap().write_all(keys.as_ref()).unwrap();
     }
 
     /// All until the client has ended, and its exit code.
@@ -137,6 +137,25 @@ fn an_interrupt_drops_what_was_begun_and_no_more() {
     assert_eq!(terminal.end().1, Some(0));
     let ran = server.stop();
     assert!(ran.err.contains("1 connections, 1 messages"), "{}", ran.err);
+}
+
+#[test]
+fn a_key_that_sends_no_text_discards_the_line_and_no_more() {
+    let home = Home::new();
+    let server = home.serve("serve --service echo");
+    for name in ["xterm", "dumb"] {
+        let line = format!("TERM={name} {PROGRAM} connect {}", server.address());
+        let Some(mut terminal) = Terminal::running(&home, &line) else { return };
+        terminal.expect(">>>");
+        terminal.type_keys(b"caf\xe9\n");
+        terminal.expect(
+            "\ncountersign: the line is discarded: a key sent a byte that is not UTF-8\r\n",
+        );
+        terminal.type_keys("\ncaf\u{e9}\n");
+        terminal.expect("\ncaf\u{e9}\r\n");
+        terminal.type_keys("quit\n");
+        assert_eq!(terminal.end().1, Some(0), "{name}");
+    }
 }
 
 #[test]
@@ -225,7 +244,7 @@ fn without_replies_to_wait_for_the_prompt_is_there_at_once() {
     };
     for message in ["one", "two", "three"] {
         terminal.expect(">>>");
-        terminal.type_keys(&format!("{message}\r"));
+        terminal.type_keys(format!("{message}\r"));
         terminal.expect(&format!(">>>{message}\r"));
     }
     terminal.type_keys("quit\r");
@@ -243,7 +262,7 @@ fn a_redirected_stdout_has_the_replies_and_the_terminal_the_prompt() {
     let Some(mut terminal) = Terminal::open(&home, &server, &options) else { return };
     for message in ["one", "two\u{e9}"] {
         terminal.expect(">>>");
-        terminal.type_keys(&format!("{message}\r"));
+        terminal.type_keys(format!("{message}\r"));
     }
     terminal.type_keys("quit\r");
     assert_eq!(terminal.end().1, Some(0));

@@ -28,7 +28,7 @@ use super::input::Next;
 use super::line_buffer::LineBuffer;
 use super::modes::TerminalModes;
 use crate::exit::{Failure, Kind};
-use crate::output::{Stream, stdout};
+use crate::output::{Stream, stderr, stdout};
 use crate::signals::Claimed;
 
 /// What the prompt shows.
@@ -188,6 +188,10 @@ impl EditorThread {
                 Ok(typed) => {
                     self.editor.add_history_entry(typed.trim())?;
                     return Ok(typed);
+                }
+                Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    let text = "the line is discarded: a key sent a byte that is not UTF-8";
+                    stderr().line(format_args!("countersign: {text}"));
                 }
                 Err(error) => return Err(error),
             }
