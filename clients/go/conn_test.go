@@ -240,14 +240,37 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
-func TestAKeyFileIsForItsOwnerAlone(t *testing.T) {
+func TestAKeyFileIsForItsOwnerOrForAGroupThatRootLendsItTo(t *testing.T) {
 	path := t.TempDir() + "/keys"
 	os.WriteFile(path, []byte("a hex:000102030405060708090a0b0c0d0e0f\n"), 0o600)
-	if _, err := ReadKeyFile(path); err != nil {
-		t.Fatal(err)
+	user, others := os.Geteuid(), "chmod 600"
+	lent := others
+	if user == 0 {
+		lent = ""
 	}
-	os.Chmod(path, 0o640)
-	if _, err := ReadKeyFile(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
-		t.Fatal(err)
+	cases := []struct {
+		mode      os.FileMode
+		uid, gid  int
+		refusal   string
+		needsRoot bool
+	}{
+		{0o600, user, -1, "", false},
+		{0o640, user, -1, lent, false},
+		{0o440, user, -1, lent, false},
+		{0o644, user, -1, others, false},
+		{0o660, user, -1, others, false},
+		{0o640, 0, 54321, others, true},
+		{0o600, 54321, 0, "belongs to user 54321; run: chown 0", true},
+	}
+	for _, c := range cases {
+		if c.needsRoot && user != 0 {
+			continue
+		}
+		os.Chmod(path, c.mode)
+		os.Chown(path, c.uid, c.gid)
+		_, err := ReadKeyFile(path)
+		if (err == nil) != (c.refusal == "") || !strings.Contains(fmt.Sprint(err), c.refusal) {
+			t.Fatal(c, err)
+		}
 	}
 }

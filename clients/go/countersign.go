@@ -20,6 +20,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -130,7 +131,8 @@ func (key *Key) isValid(audience string, now time.Time) bool {
 		now.After(key.NotBefore) && (key.NotAfter.IsZero() || now.Before(key.NotAfter))
 }
 
-// ReadKeyFile reads the keys for countersign/1 from a file that nobody but its owner can read.
+// ReadKeyFile reads the keys for countersign/1 from a file that belongs to this user or to root,
+// and that nobody else can read, but for the group that root lets read it and this process is in.
 func ReadKeyFile(path string) (*Config, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -138,8 +140,8 @@ func ReadKeyFile(path string) (*Config, error) {
 	}
 	defer file.Close()
 	info, err := file.Stat()
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = fmt.Errorf("countersign: others can read %s; run: chmod 600 %s", path, path)
+	if err == nil {
+		err = checkAccess(path, info)
 	}
 	if err != nil {
 		return nil, err
@@ -149,6 +151,33 @@ func ReadKeyFile(path string) (*Config, error) {
 		return nil, err
 	}
 	return ParseKeys(string(text))
+}
+
+// checkAccess refuses a file that others own or can read.
+func checkAccess(path string, info os.FileInfo) error {
+	// The type has another name on each system, but these two fields on all that have such owners.
+	status := reflect.Indirect(reflect.ValueOf(info.Sys()))
+	if status.Kind() != reflect.Struct || !status.FieldByName("Uid").IsValid() {
+		return nil
+	}
+	owner, group, user := int(status.FieldByName("Uid").Uint()), int(status.FieldByName("Gid").Uint()), os.Geteuid()
+	if owner != 0 && owner != user {
+		return fmt.Errorf("countersign: %s belongs to user %d; run: chown %d %s", path, owner, user, path)
+	}
+	groups, err := os.Getgroups()
+	if err != nil {
+		return fmt.Errorf("countersign: the groups of this process: %w", err)
+	}
+	closed := os.FileMode(0o077)
+	for _, own := range append(groups, os.Getegid()) {
+		if owner == 0 && group == own {
+			closed = 0o037
+		}
+	}
+	if info.Mode().Perm()&closed != 0 {
+		return fmt.Errorf("countersign: others can read %s; run: chmod 600 %s", path, path)
+	}
+	return nil
 }
 
 // ParseKeys reads lines as "id hex:secret audience=name not-after=2027-01-31". The page

@@ -91,16 +91,28 @@ export class KeyRing {
   }
 }
 
-/** Reads the keys for countersign/1 from a file that nobody but its owner can read. */
+/**
+ * Reads the keys for countersign/1 from a file that belongs to this user or to root, and that
+ * nobody else can read, but for the group that root lets read it and this process is in.
+ */
 export async function readKeyFile(path) {
   const file = await fs.open(path);
   try {
-    const { mode } = await file.stat();
-    if (mode & 0o077) throw new Error(`others can read ${path}; run: chmod 600 ${path}`);
+    checkAccess(path, await file.stat());
     return parseKeys(await file.readFile('utf8'));
   } finally {
     await file.close();
   }
+}
+
+function checkAccess(path, { uid, gid, mode }) {
+  // Windows has other rights than these.
+  if (!process.geteuid) return;
+  if (uid !== 0 && uid !== process.geteuid())
+    throw new Error(`${path} belongs to user ${uid}; run: chown ${process.geteuid()} ${path}`);
+  const isLent = uid === 0 && [process.getegid(), ...process.getgroups()].includes(gid);
+  if (mode & (isLent ? 0o037 : 0o077))
+    throw new Error(`others can read ${path}; run: chmod 600 ${path}`);
 }
 
 const SYNTAX =

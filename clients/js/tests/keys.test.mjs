@@ -41,12 +41,25 @@ test('a faulty line is named, and nothing of its secret', () => {
   }
 });
 
-test('a file is for its owner alone', async () => {
+test('a file is for its owner alone, or for a group that root lends it to', async () => {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'keys-'));
   const file = path.join(folder, 'keys');
   await fs.writeFile(file, 'a text:0123456789abcdef\n', { mode: 0o600 });
   await readKeyFile(file);
-  await fs.chmod(file, 0o640);
-  await assert.rejects(readKeyFile(file), /chmod 600/);
+  const refused = { 0o644: /chmod 600/, 0o660: /chmod 600/ };
+  const isRoot = process.geteuid() === 0;
+  if (!isRoot) refused[0o640] = /chmod 600/;
+  for (const [mode, message] of Object.entries(refused)) {
+    await fs.chmod(file, Number(mode));
+    await assert.rejects(readKeyFile(file), message, mode);
+  }
+  if (isRoot) {
+    await fs.chmod(file, 0o440);
+    await readKeyFile(file);
+    await fs.chown(file, 0, 54321);
+    await assert.rejects(readKeyFile(file), /chmod 600/);
+    await fs.chown(file, 54321, 0);
+    await assert.rejects(readKeyFile(file), /belongs to user 54321; run: chown 0/);
+  }
   await fs.rm(folder, { recursive: true });
 });
