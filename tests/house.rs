@@ -19,7 +19,7 @@ const FILE_LINES: usize = 500;
 const ROOT_NAMES: usize = 50;
 
 /// The most lines of code that the program may have, without tests.
-const CLI_LINES: usize = 9_440;
+const CLI_LINES: usize = 9_480;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.
 const CRATES: [&str; 9] = [
@@ -105,6 +105,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "cli/src/output",
             "cli/src/ring/edit.rs",
             "cli/src/signals.rs",
+            "cli/src/system.rs",
             "cli/src/systemd/notify.rs",
             "conformance/src/command.rs",
             "load/src/busy.rs",

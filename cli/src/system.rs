@@ -1,5 +1,5 @@
-//! What the program uses of the system: the clocks and random bytes of the library, and
-//! descriptors.
+//! What the program uses of the system: the clocks and random bytes of the library, descriptors,
+//! and the user.
 
 use std::io;
 use std::time::Duration;
@@ -17,6 +17,11 @@ pub(crate) fn unix_time() -> Duration {
 #[expect(clippy::disallowed_methods, reason = "there is no event to wait for, only time")]
 pub(crate) fn sleep(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// The user whose rights the process has.
+pub(crate) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// Files, pipes, polls, and the connections of the admin listener, beside those that are served.

@@ -1,5 +1,7 @@
 //! `countersign keys check`: errors and warnings about a key file.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,7 +19,8 @@ const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Check the key file as a server reads it
 ///
 /// If the file can't be used, the first error is printed, and the exit code is 65. Otherwise there
-/// is a warning on stderr for each key that is short, expires within 30 days, or is not valid now.
+/// is a warning on stderr for each key that is short, expires within 30 days, or is not valid now;
+/// and one for a file that belongs to another user.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(super) struct CheckArgs {
@@ -34,6 +37,11 @@ impl CheckArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let path = self.file.path()?;
         let ring = ring::inspect(&path)?;
+        let owner = fs::metadata(&path)?.uid();
+        if ![0, system::user()].contains(&owner) {
+            let text = "a server that runs as another user refuses it";
+            stderr().line(format_args!("warning: the file belongs to the user {owner}; {text}"));
+        }
         let now = system::unix_time();
         for key in ring.keys() {
             for warning in warnings(key, now) {

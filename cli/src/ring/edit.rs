@@ -11,7 +11,6 @@ use std::time::Duration;
 use countersign::{Key, KeyError, KeyFileError, KeyRing, KeyRingExt as _};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use super::{KeyOptions, MAINTAINED, cannot_write, line, secret};
@@ -164,7 +163,7 @@ impl AtomicFile {
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
         let ours = file.metadata()?;
-        if !ours.is_file() || ours.uid() != geteuid().as_raw() || ours.nlink() > 1 {
+        if !ours.is_file() || ours.uid() != system::user() || ours.nlink() > 1 {
             return Err(io::Error::other("it is not a regular file of this user; remove it"));
         }
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
