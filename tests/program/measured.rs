@@ -171,6 +171,19 @@ fn each_reason_that_nothing_was_answered_has_its_remedy() {
 }
 
 #[test]
+fn a_server_with_few_descriptors_says_how_many_it_serves() {
+    let home = Home::new();
+    let mut shell = std::process::Command::new("prlimit");
+    home.prepare(&mut shell);
+    shell.args(["--nofile=60:60", super::home::PROGRAM]);
+    shell.args(["serve", "--dialect", "open", "--bind", "127.0.0.1:0"]);
+    let Ok(child) = shell.spawn() else { return skip("there is no prlimit here") };
+    let server = ServerProcess::started(child, 1);
+    server.err.with("60 descriptors allow for 1 connections; raise ulimit -n");
+    server.err.with(", with 1 connections, whatever peers do");
+}
+
+#[test]
 fn a_load_without_descriptors_still_reports() {
     let home = Home::new();
     let server = served(&home);

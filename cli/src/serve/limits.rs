@@ -15,14 +15,17 @@ pub(super) fn limits(listeners: &[ListenerArgs], beside: usize) -> Result<Vec<Li
     let given = raise_descriptors(wanted.saturating_add(beside) as u64)?;
     let room = usize::try_from(given.saturating_sub(DESCRIPTORS_RESERVED)).unwrap_or(usize::MAX);
     let room = room.saturating_sub(beside);
+    let shares: Vec<usize> =
+        listeners.iter().map(|args| share(args.limits.max_connections, wanted, room)).collect();
     if room < wanted {
+        let room: usize = shares.iter().sum();
         let set = |args: &ListenerArgs| args.origins.assignment("max-connections");
         let set: String =
             listeners.iter().filter_map(set).map(|assignment| format!("; {assignment}")).collect();
         warn!("{given} descriptors allow for {room} connections; raise ulimit -n{set}");
     }
-    let limits = listeners.iter().map(|ListenerArgs { limits, protocol, service, .. }| {
-        let connections = share(limits.max_connections, wanted, room);
+    let limits = listeners.iter().zip(shares).map(|(args, connections)| {
+        let ListenerArgs { limits, protocol, service, .. } = args;
         Limits { connections, ..limits.limits(protocol.message_max.max(service.reply_max())) }
     });
     Ok(limits.collect())
