@@ -211,6 +211,12 @@ fn a_comparison_has_a_verdict_and_an_exit_code() {
     assert_eq!(ran.code, Some(65), "{ran:?}");
     assert!(ran.out.contains("Verdict: too few intervals to tell\n"), "{ran:?}");
     home.run(&format!("load compare {before}"), "").failed(2, &["<B.json>"]);
+    let text = fs::read_to_string(&before).unwrap().replace("\"reply\":\"HIST", "\"reply\":\"MIST");
+    let damaged = home.write("damaged.json", &text).display().to_string();
+    for both in [format!("{before} {damaged}"), format!("{damaged} {before}")] {
+        let said = format!("{damaged}: the histogram reply is damaged");
+        home.run(&format!("load compare {both}"), "").failed(65, &[&said]);
+    }
     let line = format!("load compare {before} {after} --threshold");
     home.run(&format!("{line} x"), "").failed(2, &["write a percentage, like 2%"]);
 }

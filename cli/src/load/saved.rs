@@ -137,7 +137,9 @@ fn read(path: &Path) -> Result<SavedReport, Failure> {
     let bytes = input::bytes(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| unreadable((Kind::BadFile, "it is not UTF-8".to_owned())))?;
-    SavedReport::from_json(&text).map_err(|error| {
+    let saved = SavedReport::from_json(&text);
+    // Whose histogram is damaged is known here.
+    saved.and_then(|saved| saved.to_report().map(|_| saved)).map_err(|error| {
         let place = match &error {
             SavedReportError::Json(error) => format!(" (line {})", error.line()),
             _ => String::new(),
