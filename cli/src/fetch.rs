@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use countersign::{Address, Client, ClientConfig, ClientError, Dialect, Framing};
 
+use super::exit::{Failure, Kind};
 use super::signals::POLL_INTERVAL;
 use super::system;
 
@@ -45,10 +46,20 @@ pub(crate) fn get(
     Ok(answer)
 }
 
-fn left(deadline: Instant) -> io::Result<Duration> {
+fn left(deadline: Instant) -> Result<Duration, ClientError> {
     let left = deadline.saturating_duration_since(system::monotonic());
-    let late = || io::Error::new(ErrorKind::TimedOut, "no answer within the time limit");
-    if left.is_zero() { Err(late()) } else { Ok(left) }
+    if left.is_zero() { Err(ClientError::Timeout) } else { Ok(left) }
+}
+
+/// The failure of a request. Failures to connect are reported as `connect` reports them.
+pub(crate) fn failure(address: &str, error: &ClientError) -> Failure {
+    match error {
+        ClientError::Timeout => {
+            let text = format!("{address}: no answer within the time limit");
+            Failure::new(Kind::Unavailable, text)
+        }
+        other => Failure::client(address, other),
+    }
 }
 
 /// The host that the request names: the address that was reached, since the server rejects host

@@ -195,8 +195,8 @@ pub(crate) fn body(bytes: &[u8]) -> Result<&[u8], String> {
     let body = &bytes[head..];
     if let Some(code) = response.code.filter(|code| *code != 200) {
         let text = String::from_utf8_lossy(body);
-        let first = text.lines().next().unwrap_or_default();
-        return Err(format!("it answers {code} {first}"));
+        let first = text.lines().next().or(response.reason).unwrap_or_default();
+        return Err(format!("it answers {code} {first}").trim_end().to_owned());
     }
     let length = |field: &httparse::Header<'_>| {
         let number = str::from_utf8(field.value).ok()?;

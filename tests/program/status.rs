@@ -159,6 +159,7 @@ fn what_cannot_be_reached_is_69_and_what_is_something_else_is_76() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let ran = home.run(&format!("status {} --timeout 50ms", silent.local_addr().unwrap()), "");
     ran.failed(69, &["no answer within the time limit"]);
+    assert!(!ran.err.contains("cannot connect"), "{}", ran.err);
     let served = home.serve("serve");
     let ran = home.run(&format!("status {}", served.address()), "");
     ran.failed(76, &["not an admin listener of countersign", "the address of serve's --admin"]);
@@ -215,5 +216,8 @@ fn the_time_between_two_looks_may_be_left_out() {
     let home = Home::new();
     let ran = finish(home.command("status 127.0.0.1:1 --watch").spawn().unwrap(), b"");
     ran.failed(69, &["cannot connect"]);
-    home.run("status 127.0.0.1:1 --watch soon", "").failed(2, &["--watch"]);
+    home.run("status 127.0.0.1:1 --watch soon", "").failed(2, &["--watch", "like 500ms"]);
+    let ran = home.run("status --watch 127.0.0.1:1", "");
+    ran.failed(2, &["write the address before --watch, or --watch=1s"]);
+    home.run("status --watch=1s 127.0.0.1:1", "").failed(69, &["cannot connect"]);
 }

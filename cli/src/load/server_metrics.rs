@@ -60,7 +60,7 @@ impl ServerMetricsArgs {
 fn record(address: &str, load: &mut ServerLoad) -> Result<(), Failure> {
     let wrong = |why: String| Failure::new(Kind::Protocol, format!("{address}: {why}"));
     let page = fetch::get(address, "/metrics", TIMEOUT, &|| false)
-        .map_err(|error| Failure::client(address, &error))?;
+        .map_err(|error| fetch::failure(address, &error))?;
     let page = String::from_utf8_lossy(http::body(&page).map_err(wrong)?).into_owned();
     let none = || wrong("no process_cpu_seconds_total among its metrics".to_owned());
     let used = ServerLoad::cpu_seconds(&page).ok_or_else(none)?;

@@ -26,8 +26,7 @@ impl StatusPage {
         let answer =
             fetch::get(address, "/status", timeout, is_over).map_err(|error| match error {
                 ClientError::Server(refusal) => not_admin(address, &refusal),
-                // Failures to connect are reported as `connect` reports them.
-                other => Failure::client(address, &other),
+                other => fetch::failure(address, &other),
             })?;
         Self::of(&answer).map_err(|why| not_admin(address, &why))
     }
@@ -70,6 +69,7 @@ mod tests {
             (String::new(), "it closed the connection"),
             ("220 mail.example ESMTP\r\n".to_owned(), "it doesn't speak HTTP"),
             ("HTTP/1.1 200 OK\r\nA".to_owned(), "it doesn't speak HTTP"),
+            ("HTTP/1.0 404 Not Found\r\n\r\n".to_owned(), "answers 404 Not Found"),
             ("HTTP/1.0 404 Not\r\n\r\nno \x1b such\nx".to_owned(), "answers 404 no \u{1b} such"),
             (whole[..whole.len() - 1].to_owned(), "truncated"),
             ("HTTP/1.1 200 OK\r\n\r\n{\"a\": 1}".to_owned(), "not a report"),

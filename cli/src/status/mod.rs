@@ -27,7 +27,7 @@ pub(crate) struct StatusArgs {
     address: String,
     /// Refresh every TIME [default: 1s]
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s",
-          value_parser = units::time(WATCH))]
+          value_parser = interval)]
     watch: Option<Duration>,
     /// Print the report as JSON
     #[arg(long)]
@@ -50,6 +50,14 @@ const WATCH: RangeInclusive<Duration> = Duration::from_millis(10)..=units::TIME_
 
 /// Clears the terminal and moves the cursor to its top.
 const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Reads how often to refresh: what follows `--watch` is taken for that.
+fn interval(text: &str) -> Result<Duration, String> {
+    units::time(WATCH)(text).map_err(|remedy| match text.contains(':') {
+        true => "write the address before --watch, or --watch=1s".to_owned(),
+        false => remedy,
+    })
+}
 
 impl StatusArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
