@@ -101,15 +101,9 @@ impl Failure {
             ClientError::Address(error) => {
                 format!("cannot connect to {address}: {}", chain(error))
             }
-            ClientError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                format!("cannot connect to {address}: connection refused; is the server running?")
-            }
             ClientError::Io(error) => {
-                format!(
-                    "cannot connect to {address}: {}{}",
-                    describe(error),
-                    remedy(address, error)
-                )
+                let (why, remedy) = (describe(error), remedy(address, error));
+                format!("cannot connect to {address}: {why}{remedy}")
             }
             other => format!("{address}: {}", client(other)),
         };
@@ -141,7 +135,10 @@ impl Failure {
 /// The remedy if an address can't be connected to.
 fn remedy(address: &str, error: &io::Error) -> &'static str {
     match (error.kind(), address.starts_with("unix:")) {
-        (io::ErrorKind::NotFound, true) => "; is the server running?",
+        (io::ErrorKind::NotFound, true) | (io::ErrorKind::ConnectionRefused, _) => {
+            "; is the server running?"
+        }
+        (io::ErrorKind::ConnectionReset, _) => "; if a proxy is there, does it reach its target?",
         (io::ErrorKind::TimedOut, false) => {
             "; is the address right, and does a firewall let you through?"
         }

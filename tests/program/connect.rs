@@ -104,6 +104,15 @@ fn verify_only_reports_the_verdict_on_the_servers_stdout() {
 }
 
 #[test]
+fn where_nothing_is_proved_verify_only_says_so() {
+    let home = Home::new();
+    let server = home.serve("serve --dialect open --verify-only");
+    let ran = home.run(&format!("connect {} --dialect open --verify-only", server.address()), "");
+    ran.printed("");
+    assert_eq!(ran.err, "connected; this dialect has no authentication\n");
+}
+
+#[test]
 fn the_key_to_sign_with_can_be_named() {
     let both = "first  text:sixteen-bytes-and-more\nsecond  text:other-bytes-and-as-many\n";
     let home = Home::with_keys(both);

@@ -50,6 +50,22 @@ fn a_server_of_every_dialect_is_seen_to_serve() {
 }
 
 #[test]
+fn what_was_not_checked_is_said() {
+    let home = Home::with_keys(KEY);
+    for (dialect, said) in [
+        ("raw, key garden", "proof sent, its result is unknown"),
+        ("open", "connected, nothing else was checked"),
+    ] {
+        let options = format!("--dialect {} --verify-only", dialect.split(',').next().unwrap());
+        let server = home.serve(&format!("serve {options}"));
+        let ran = home.run(&format!("ping {} {options}", server.address()), "");
+        assert_eq!((ran.code, &ran.err[..]), (Some(0), ""), "{options}");
+        let expected = format!("{}: {dialect}: {said}", server.address());
+        assert_eq!(before_the_time(ran.out.trim_end()), expected);
+    }
+}
+
+#[test]
 fn a_service_that_says_nothing_is_served_to_those_who_ask_for_nothing() {
     let home = Home::with_keys(KEY);
     for dialect in ["raw", "open"] {

@@ -307,6 +307,7 @@ impl<'a> Conversation<'a> {
             Dialect::Countersign | Dialect::Multiprocessing => {
                 "the server holds the key and has accepted the client's proof"
             }
+            Dialect::Open => "connected; this dialect has no authentication",
             _ => "the proof was sent; the server does not report whether it accepts it",
         });
         Ok(())

@@ -201,7 +201,10 @@ impl PingArgs {
             Check::Verdict => {
                 client.finish()?;
                 client.receive()?;
-                Ok("proof sent, its result is unknown: ")
+                Ok(match target.config.dialect() {
+                    Dialect::Open => "connected, nothing else was checked: ",
+                    _ => "proof sent, its result is unknown: ",
+                })
             }
             Check::Stay => {
                 client.set_timeout(Some(STAY_TIME.min(self.timeout)));

@@ -119,7 +119,10 @@ pub(super) fn argv_of(pid: u32) -> Result<Vec<OsString>, Failure> {
     let failed =
         |why: &str| Failure::new(Kind::Unavailable, format!("cannot ping process {pid}: {why}"));
     let own = cmdline(pid).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => failed("there is no such process"),
+        io::ErrorKind::NotFound if Path::new("/proc/self").exists() => {
+            failed("there is no such process")
+        }
+        io::ErrorKind::NotFound => failed("its command line is in /proc, which is not mounted"),
         _ => failed(&describe(&error)),
     })?;
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));

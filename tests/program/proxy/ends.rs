@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use crate::admin::wait_until;
+use crate::free_port::free_address;
 
 use super::{Home, KEY, PATIENCE, Target, breaks, dial, is_reset, rest};
 
@@ -169,6 +170,14 @@ fn a_plain_end_that_breaks_breaks_the_other_one() {
     stream.write_all(b"half of").unwrap();
     is_reset(&stream);
     target.ended().unwrap();
+}
+
+#[test]
+fn a_ping_through_a_proxy_without_its_target_hints_at_that() {
+    let home = Home::with_keys(KEY);
+    let proxy = home.proxy("server", &free_address().to_string(), "");
+    let ran = home.run(&format!("ping {}", proxy.address()), "");
+    ran.failed(69, &["connection reset by peer; if a proxy is there, does it reach"]);
 }
 
 fn reset(stream: TcpStream) {
