@@ -41,6 +41,8 @@ pub enum MergeError {
     Unreadable(String, SavedReportError),
     /// This one is that of a search for the highest rate.
     Search(String),
+    /// These two are the same, so what they report would count twice.
+    Same(String, String),
     /// The loads differ in what all machines must do alike.
     Differs {
         /// The name of the parameter.
@@ -62,6 +64,9 @@ impl fmt::Display for MergeError {
             Self::Unreadable(name, error) => write!(f, "{name}: {error}"),
             Self::Search(name) => {
                 write!(f, "{name}: the report of a search (--find) can't be merged")
+            }
+            Self::Same(one, other) => {
+                write!(f, "{one} and {other} are the same report; name each report once")
             }
             Self::Differs { parameter, one, other } => write!(
                 f,
@@ -98,12 +103,17 @@ impl Error for MergeError {
 ///
 /// # Errors
 ///
-/// A report is damaged, or the loads were not parts of one: they didn't do the same at the same
-/// time.
+/// A report is damaged or occurs twice, or the loads were not parts of one: they didn't do the same
+/// at the same time.
 pub fn merge(reports: &[(String, SavedReport)]) -> Result<(Report, Parameters), MergeError> {
     let (first, others) = reports.split_first().ok_or(MergeError::Nothing)?;
     if let Some((name, _)) = reports.iter().find(|(_, each)| each.ladder.is_some()) {
         return Err(MergeError::Search(name.clone()));
+    }
+    for (at, (name, each)) in reports.iter().enumerate() {
+        if let Some((before, _)) = reports.iter().take(at).find(|(_, other)| other == each) {
+            return Err(MergeError::Same(before.clone(), name.clone()));
+        }
     }
     let mut parameters = first.1.parameters.clone();
     for other in others {

@@ -167,6 +167,7 @@ fn reports_of_one_load_are_merged_and_others_are_refused() {
     let apart = save(&home, address, "apart.json", options);
     for (others, code, expected) in [
         (differs, 65, "one.json and "),
+        (format!("{other} {path}"), 65, "are the same report; name each report once"),
         (apart, 65, "; only loads of the same time can be merged"),
         (shown[1].to_string(), 65, "not a report that `load --output json` has written (line 1)"),
         ("/nonexistent".to_owned(), 66, "cannot read /nonexistent: no such file"),
