@@ -201,9 +201,9 @@ func TestADeadlineLosesNothing(t *testing.T) {
 
 func TestParseKeys(t *testing.T) {
 	text := "\ufeff# keys\r\n\n" +
-		"a hex:000102030405060708090a0b0c0d0e0f audience=time\r\n" +
+		"a hex:ff0102030405060708090a0b0c0d0e0f audience=time\r\n" +
 		"b base64:AAECAwQFBgcICQoLDA0ODw== not-after=2027-01-31\n" +
-		"c base64:AAECAwQFBgcICQoLDA0ODw not-before=2027-01-31T12:00:00+02:00\n" +
+		"c base64:EAECAwQFBgcICQoLDA0ODw not-before=2027-01-31T12:00:00+02:00\n" +
 		"old text:short dialects=raw,hex\n" +
 		"d passphrase:tulip-anvil dialects=raw,countersign/1"
 	config, err := ParseKeys(text)
@@ -231,7 +231,11 @@ func TestParseKeys(t *testing.T) {
 	for _, faulty := range []string{"", "a", "a 0001", "a hex:0001", "a hex:xyz", "a rot13:abc",
 		"a text:0123456789abcdef audience", "a text:0123456789abcdef not-after=tomorrow",
 		"a text:0123456789abcdef extra=1", "a audience=time text:0123456789abcdef",
-		"a text:0123456789abcdef text:0123456789abcdeg", "a text:0123456789abcdef\na text:0123456789abcdeg"} {
+		"a text:0123456789abcdef text:0123456789abcdeg", "a text:0123456789abcdef\na text:0123456789abcdeg",
+		"a text:0123456789abcdef\nb text:0123456789abcdef", "a text:0123456789abcdef \xff", "a text:\xff123456789abcdef",
+		"a\u0007 text:0123456789abcdef", "a text:0123456789abcdef audience=a\u0007", "a text:0123456789abcdef audience=",
+		"a text:0123456789abcdef not-after=2027-01-31 not-after=2027-01-30",
+		"a text:0123456789abcdef not-before=2027-01-02 not-after=2027-01-01"} {
 		if _, err := ParseKeys(faulty); err == nil {
 			t.Errorf("%q is accepted", faulty)
 		} else if strings.Contains(err.Error(), "0123") || strings.Contains(err.Error(), "xyz") {

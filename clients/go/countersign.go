@@ -24,6 +24,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -88,7 +90,7 @@ type Key struct {
 
 // NewConfig returns a configuration with these keys.
 func NewConfig(keys ...Key) (*Config, error) {
-	drawn, ids := make([]byte, 48), map[string]bool{"": true}
+	drawn, ids, secrets := make([]byte, 48), map[string]bool{"": true}, map[string]bool{}
 	if _, err := rand.Read(drawn); err != nil {
 		return nil, err
 	}
@@ -96,11 +98,15 @@ func NewConfig(keys ...Key) (*Config, error) {
 		return nil, errors.New("countersign: there is no key for countersign/1")
 	}
 	for i, key := range keys {
-		if ids[key.ID] || len(key.ID) > 64 || len(key.Secret) < 16 {
-			return nil, fmt.Errorf("countersign: key %q: ids are unique and have 1 to 64 bytes, "+
-				"secrets have 16 or more", key.ID)
+		prk := mac([]byte("countersign/1 psk"), key.Secret)
+		if ids[key.ID] || secrets[string(prk)] || len(key.ID) > 64 || len(key.Secret) < 16 {
+			return nil, fmt.Errorf("countersign: key %q: ids have 1 to 64 bytes and secrets 16 or more, "+
+				"and no two are the same", key.ID)
 		}
-		ids[key.ID], keys[i].prk = true, mac([]byte("countersign/1 psk"), key.Secret)
+		if !key.NotAfter.IsZero() && !key.NotAfter.After(key.NotBefore) {
+			return nil, fmt.Errorf("countersign: key %q expires before it becomes valid", key.ID)
+		}
+		ids[key.ID], secrets[string(prk)], keys[i].prk = true, true, prk
 	}
 	return &Config{Keys: keys, Audiences: []string{""}, MaxRecord: 64<<10 + tagSize,
 		HandshakeTimeout: 10 * time.Second, random: rand.Reader,
@@ -184,19 +190,23 @@ func checkAccess(path string, info os.FileInfo) error {
 // src/manual/operations.md describes them. Keys for other dialects alone are left out.
 func ParseKeys(text string) (*Config, error) {
 	var keys []Key
+	if !utf8.ValidString(text) {
+		return nil, errors.New("countersign: the keys are not UTF-8 text; write such a secret as hex:")
+	}
 	for i, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
 		fields := strings.Fields(line)
 		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 			continue
 		}
-		key := Key{ID: fields[0]}
+		key, seen := Key{ID: fields[0]}, map[string]bool{}
 		for at, field := range fields[1:] {
 			name := field[:strings.IndexAny(field, ":=")+1]
 			isSecret := strings.HasSuffix(name, ":")
-			if isSecret != (at == 0) || !key.set(name, field[len(name):]) {
+			if !isWord(key.ID) || isSecret != (at == 0) || seen[name] || !key.set(name, field[len(name):]) {
 				return nil, fmt.Errorf("countersign: line %d: a key is an id, a secret (hex:, base64:, text:, "+
-					"passphrase:) and options (dialects=, audience=, not-before=, not-after=)", i+1)
+					"passphrase:) and options (dialects=, audience=, not-before=, not-after=), each once", i+1)
 			}
+			seen[name] = true
 		}
 		if !key.isForeign {
 			keys = append(keys, key)
@@ -220,6 +230,7 @@ func (key *Key) set(name, value string) bool {
 		key.isForeign = !strings.Contains(","+value+",", ",countersign/1,")
 	case "audience=":
 		key.Audience = value
+		return isWord(value)
 	case "not-before=":
 		key.NotBefore, err = parseDate(value, 0)
 	case "not-after=":
@@ -228,6 +239,12 @@ func (key *Key) set(name, value string) bool {
 		return false
 	}
 	return err == nil
+}
+
+// isWord tells whether a name has nothing that nobody can see.
+func isWord(name string) bool {
+	isHidden := func(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
+	return name != "" && strings.IndexFunc(name, isHidden) < 0
 }
 
 // parseDate reads a day, of which so much is included, or an instant.

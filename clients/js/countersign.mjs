@@ -67,11 +67,16 @@ export class KeyRing {
   constructor(keys) {
     for (const key of keys) {
       const id = bytes(key.id).toString('latin1');
-      if (id.length < 1 || id.length > 64 || this.#keys.has(id) || key.secret.length < 16)
+      const prk = mac('countersign/1 psk', key.secret);
+      const others = [...this.#keys.values()];
+      const isUnique = !this.#keys.has(id) && !others.some((other) => isSame(other.prk, prk));
+      if (!isUnique || id.length < 1 || id.length > 64 || key.secret.length < 16)
         throw new RangeError(
-          `key ${key.id}: ids are unique and have 1 to 64 bytes, secrets 16 or more`,
+          `key ${key.id}: ids have 1 to 64 bytes and secrets 16 or more, and no two are the same`,
         );
-      this.#keys.set(id, { ...key, prk: mac('countersign/1 psk', key.secret) });
+      if (key.notAfter <= key.notBefore)
+        throw new RangeError(`key ${key.id} expires before it becomes valid`);
+      this.#keys.set(id, { ...key, prk });
     }
   }
   /** The key of a client: by default the first. */
@@ -99,7 +104,7 @@ export async function readKeyFile(path) {
   const file = await fs.open(path);
   try {
     checkAccess(path, await file.stat());
-    return parseKeys(await file.readFile('utf8'));
+    return parseKeys(new TextDecoder('utf-8', { fatal: true }).decode(await file.readFile()));
   } finally {
     await file.close();
   }
@@ -117,7 +122,7 @@ function checkAccess(path, { uid, gid, mode }) {
 
 const SYNTAX =
   'a key is an id, a secret (hex:, base64:, text:, passphrase:), ' +
-  'and options (dialects=, audience=, not-before=, not-after=)';
+  'and options (dialects=, audience=, not-before=, not-after=), each once';
 
 /**
  * Parses lines such as `id hex:secret audience=name not-after=2027-01-31`, which the page
@@ -144,15 +149,20 @@ export function parseKeys(text) {
 function parseKey(fields) {
   const [id, secret, ...options] = fields;
   const key = { id, secret: parseSecret(id, secret), dialects: 'countersign/1' };
+  const names = new Set();
   for (const option of options) {
     const [, name, value] = /^([^=]+)=(.+)$/.exec(option) ?? [];
+    if (names.has(name)) return undefined;
+    names.add(name);
     if (name === 'dialects') key.dialects = value;
     else if (name === 'audience') key.audience = value;
     else if (name === 'not-before') key.notBefore = parseDate(value, 0);
     else if (name === 'not-after') key.notAfter = parseDate(value, 24 * 60 * 60 * 1000 - 1);
     else return undefined;
   }
-  return Object.values(key).includes(undefined) ? undefined : key;
+  // What nobody can see would make a key that nobody can name.
+  const isWord = ![id, key.audience].some((word) => /[\p{Cc}\ufeff]/u.test(word));
+  return isWord && !Object.values(key).includes(undefined) ? key : undefined;
 }
 
 function parseSecret(id, field) {

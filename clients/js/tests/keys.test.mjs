@@ -9,7 +9,7 @@ import { parseKeys, readKeyFile } from '../countersign.mjs';
 test('keys are read as the program reads them', () => {
   const ring = parseKeys(
     '\ufeff# keys\r\n\n' +
-      'a hex:000102030405060708090a0b0c0d0e0f audience=time\r\n' +
+      'a hex:ff0102030405060708090a0b0c0d0e0f audience=time\r\n' +
       'b base64:AAECAwQFBgcICQoLDA0ODw== not-after=2027-01-31\n' +
       'c base64:EAECAwQFBgcICQoLDA0ODw not-before=2027-01-31T12:00:00+02:00\n' +
       'old text:short dialects=raw,hex\n' +
@@ -32,6 +32,10 @@ test('a faulty line is named, and nothing of its secret', () => {
   const faulty = ['', 'a', 'a 0001', 'a hex:0001', 'a hex:xyz', 'a rot13:abc', 'a base64:!xyz'];
   const options = ['audience', 'not-after=tomorrow', 'not-after=2027-02-30', 'extra=1'];
   const lines = options.map((option) => `${good} ${option}`);
+  const twice = 'not-after=2027-01-31 not-after=2027-01-30';
+  const never = 'not-before=2027-01-02 not-after=2027-01-01';
+  lines.push(`${good} ${twice}`, `${good} ${never}`, `${good} audience=a\u0007`);
+  lines.push('a\u0007 text:0123456789abcdef', `${good}\nb text:0123456789abcdef`);
   for (const text of [...faulty, ...lines, `${good}\n${good}`]) {
     assert.throws(
       () => parseKeys(text),
@@ -46,6 +50,9 @@ test('a file is for its owner alone, or for a group that root lends it to', asyn
   const file = path.join(folder, 'keys');
   await fs.writeFile(file, 'a text:0123456789abcdef\n', { mode: 0o600 });
   await readKeyFile(file);
+  await fs.appendFile(file, Buffer.of(0x61, 0x20, 0xff));
+  await assert.rejects(readKeyFile(file), /not valid for encoding utf-8/);
+  await fs.writeFile(file, 'a text:0123456789abcdef\n');
   const refused = { 0o644: /chmod 600/, 0o660: /chmod 600/ };
   const isRoot = process.geteuid() === 0;
   if (!isRoot) refused[0o640] = /chmod 600/;
