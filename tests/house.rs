@@ -19,7 +19,7 @@ const FILE_LINES: usize = 500;
 const ROOT_NAMES: usize = 50;
 
 /// The most lines of code that the program may have, without tests.
-const CLI_LINES: usize = 9_480;
+const CLI_LINES: usize = 9_500;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.
 const CRATES: [&str; 9] = [

@@ -1,5 +1,7 @@
 //! Options: flags beat the environment, and the environment beats the defaults.
 
+use std::os::unix::ffi::OsStrExt as _;
+
 use chrono::{DateTime, FixedOffset, Utc};
 
 use super::home::Home;
@@ -54,6 +56,30 @@ fn flags_beat_the_environment() {
     for (variable, flag, shown) in cases {
         let ran = home.serve(&format!("{variable} serve {flag} --bind=127.0.0.1:0")).stop();
         assert!(ran.err.contains(shown), "{flag}: {}", ran.err);
+    }
+}
+
+#[test]
+fn an_error_names_the_variable_that_it_is_about() {
+    let home = Home::with_keys(KEY);
+    let file = home.write("garden.toml", "\ndialect = \"multiprocessing\"\n");
+    let file = file.display();
+    let cases = [
+        ("COUNTERSIGN_KEY=nobody ping 127.0.0.1:1", "the environment has COUNTERSIGN_KEY=nobody"),
+        (
+            "COUNTERSIGN_DIALECT=multiprocessing serve",
+            "the environment has COUNTERSIGN_DIALECT=multiprocessing",
+        ),
+        (&format!("check-config {file}"), &format!("{file}:2 has dialect = \"multiprocessing\"")),
+    ];
+    for (line, said) in cases {
+        home.run(line, "").failed(78, &["there is no key ", &format!("\ncountersign: {said}\n")]);
+    }
+    for name in ["COUNTERSIGN_BIND", "COUNTERSIGN_NAME", "COUNTERSIGN_DIALECT"] {
+        let mut command = home.command("serve");
+        let value = std::ffi::OsStr::from_bytes(b"\xff");
+        let ran = super::home::finish(command.env(name, value).spawn().unwrap(), b"");
+        ran.failed(2, &[&format!("the value of {name} is not valid UTF-8")]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::OsString;
 
 use clap::builder::{BoolishValueParser, Resettable};
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 
 use super::origins::{Origins, variable};
@@ -14,7 +14,20 @@ use crate::exit::{Failure, Kind};
 /// Parses a command line, and the environment behind it.
 pub(crate) fn parse(command: &Command, argv: &[OsString]) -> Result<ArgMatches, Error> {
     let parsed = reading(command.clone(), &is_not_empty).try_get_matches_from(argv);
-    parsed.map_err(|error| name_variables(error, command, argv))
+    parsed.map_err(|error| match not_utf8() {
+        Some(text) if error.kind() == ErrorKind::InvalidUtf8 => {
+            command.clone().error(error.kind(), text)
+        }
+        _ => name_variables(error, command, argv),
+    })
+}
+
+/// What is wrong with a variable that is not UTF-8, if there is one. Clap doesn't say which it is.
+fn not_utf8() -> Option<String> {
+    let names = env::vars_os().filter(|(_, value)| value.to_str().is_none());
+    let mut names = names.filter_map(|(name, _)| name.into_string().ok());
+    let name = names.find(|name| name.starts_with(&variable("")))?;
+    Some(format!("the value of {name} is not valid UTF-8"))
 }
 
 /// The options of a command and its verbs, with the variables of some. That of a switch may say

@@ -40,8 +40,17 @@ pub(crate) enum Source {
 struct Origin {
     source: Source,
     written: Vec<String>,
-    /// An error shows such a value: a file or an address.
-    is_place: bool,
+    shown: Shown,
+}
+
+/// How an error shows the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    No,
+    /// As a word: the id of a key, or a dialect.
+    Word,
+    /// Also within another word: a file or an address.
+    Place,
 }
 
 /// The origins of the values of options, by the options' long names.
@@ -61,8 +70,13 @@ impl Origins {
             let raw = matches.get_raw(id).into_iter().flatten();
             let written = raw.map(|value| value.display().to_string()).collect();
             let names = arg.get_value_names().unwrap_or_default();
-            let is_place = names.iter().any(|name| ["FILE", "ADDR"].contains(&name.as_str()));
-            Some((arg.get_long()?.to_owned(), Origin { source, written, is_place }))
+            let long = arg.get_long()?;
+            let shown = match names.first().map_or("", |name| name.as_str()) {
+                "FILE" | "ADDR" => Shown::Place,
+                _ if ["dialect", "key"].contains(&long) => Shown::Word,
+                _ => Shown::No,
+            };
+            Some((long.to_owned(), Origin { source, written, shown }))
         };
         Self(command.get_arguments().filter_map(origin).collect())
     }
@@ -102,13 +116,17 @@ impl Origins {
     /// The variables and lines of a file that have set what an error is about: options that it
     /// names, and values that it shows.
     pub(crate) fn behind(&self, text: &str) -> Vec<String> {
+        let words = || text.split_whitespace().map(|word| word.trim_end_matches([',', ';', ':']));
         let is_named = |name: &str| {
-            let words = text.split_whitespace().map(|word| word.trim_end_matches([',', ';', ':']));
-            words.filter_map(|word| word.strip_prefix("--")).any(|word| word == name)
+            words().filter_map(|word| word.strip_prefix("--")).any(|word| word == name)
         };
         let is_shown = |origin: &Origin| {
-            let mut shown = origin.written.iter().filter(|value| !value.is_empty());
-            origin.is_place && shown.any(|value| text.contains(value.as_str()))
+            let mut values = origin.written.iter().filter(|value| !value.is_empty());
+            values.any(|value| match origin.shown {
+                Shown::No => false,
+                Shown::Word => words().any(|word| word == value),
+                Shown::Place => text.contains(value.as_str()),
+            })
         };
         let all = self.0.iter().filter(|(name, origin)| is_named(name) || is_shown(origin));
         all.filter_map(|(name, origin)| origin.assignment(name)).collect()
