@@ -1,5 +1,6 @@
 //! The built-in services, with what they need of the terminal and the system.
 
+use std::fs;
 use std::path::Path;
 
 use countersign::Peer;
@@ -30,7 +31,9 @@ pub(super) fn warn_of_unknown_zone() {
     let posix = name.contains(|c: char| c.is_ascii_digit());
     let found = ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"]
         .iter()
-        .any(|directory| Path::new(directory).join(name).is_file());
+        .filter_map(|directory| fs::read(Path::new(directory).join(name)).ok())
+        // As such a file begins (RFC 9636, 3.1).
+        .any(|file| file.starts_with(b"TZif"));
     if !(name.is_empty() || name == "UTC" || posix || found) {
         warn!("unknown time zone {name} in TZ: timestamps are in UTC");
     }
