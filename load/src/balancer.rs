@@ -151,18 +151,17 @@ mod tests {
 
     #[test]
     fn sources_come_in_turn_and_unix_sockets_have_none_of_their_own() {
-        let balancer =
-            |sources: &str| Balancer::new(ProxyVersion::V1, sources.parse().unwrap(), Share::WHOLE);
+        let balancer = |sources| Balancer::new(ProxyVersion::V1, sources, Share::WHOLE);
         let server = Address::Ip("192.0.2.7:9527".parse().unwrap());
         let unix = Address::Unix("/run/garden".into());
         let local = "127.0.0.1:40000".parse().ok();
         let source = |balancer: &Balancer, number, local, server: &Address| {
             balancer.addresses(number, local, server).map(|(source, _)| source.to_string())
         };
-        let own = balancer("");
+        let own = balancer(Networks::new());
         assert_eq!(source(&own, 7, local, &server).as_deref(), Some("127.0.0.1:40000"));
         assert_eq!(source(&own, 7, None, &unix), None);
-        let several = balancer("10.0.0.0/31,10.9.0.4");
+        let several = balancer("10.0.0.0/31,10.9.0.4".parse().unwrap());
         let sources: Vec<_> = (0..4).filter_map(|n| source(&several, n, local, &server)).collect();
         let expected = ["10.0.0.0:40000", "10.0.0.1:40000", "10.9.0.4:40000", "10.0.0.0:40000"];
         assert_eq!(sources, expected);

@@ -65,7 +65,7 @@ impl Terms {
         let config = options.build().unwrap();
         let room = (random.pick(&ROOMS), random.pick(&ROOMS));
         let is_tight = random.per_mille(250);
-        let proxies: Networks = if random.per_mille(300) { TRUSTED } else { "" }.parse().unwrap();
+        let proxies = networks(if random.per_mille(300) { TRUSTED } else { "" });
         let limits = limits(random, &config, room.0, (is_tight, is_wide));
         let limits = waiting(limits, &proxies);
         let id = id(random.pick(&["one", "two"]), listener);
@@ -250,6 +250,11 @@ fn named(options: ConfigBuilder<ClientConfig>, name: Option<&str>) -> ClientConf
     name.into_iter().fold(options, |options, name| options.with_audience(name)).build().unwrap()
 }
 
+/// The list that is written like this, or none.
+fn networks(list: &str) -> Networks {
+    if list.is_empty() { Networks::new() } else { list.parse().unwrap() }
+}
+
 /// Who may connect: mostly everybody.
 fn access(random: &mut Random) -> Access {
     if random.per_mille(800) {
@@ -261,7 +266,7 @@ fn access(random: &mut Random) -> Access {
         ("10.0.0.0/24", "10.0.0.3"),
         ("10.0.0.2/31,10.0.0.4/30,10.1.0.0/16", ""),
     ]);
-    Access { allow: allow.parse().unwrap(), deny: deny.parse().unwrap() }
+    Access { allow: networks(allow), deny: networks(deny) }
 }
 
 /// The limits of a listener with such balancers: what is put off for no time at all is over in the

@@ -2,15 +2,19 @@
 //! enough.
 
 use countersign::services::Echo;
-use countersign::{Access, CloseReason, Dialect, Limits, ListenerConfig, Refusal, Server};
+use countersign::{
+    Access, CloseReason, Dialect, Limits, ListenerConfig, Networks, Refusal, Server,
+};
 
 use crate::both_ends::BothEnds;
 use crate::common::{Client, PATIENCE, bracket, id_of, speaking, turn_until};
 use crate::server_thread::ServerThread;
 use crate::unix_files::Folder;
 
-fn access(allow: &str, deny: &str) -> Access {
-    Access { allow: allow.parse().unwrap(), deny: deny.parse().unwrap() }
+fn access(allow: Option<&str>, deny: Option<&str>) -> Access {
+    let networks =
+        |list: Option<&str>| list.map_or_else(Networks::new, |list| list.parse().unwrap());
+    Access { allow: networks(allow), deny: networks(deny) }
 }
 
 fn denied(server: &ServerThread) -> u64 {
@@ -20,7 +24,7 @@ fn denied(server: &ServerThread) -> u64 {
 #[test]
 fn who_may_not_connect_hears_nothing_and_all_others_are_served() {
     let protocol = speaking(Dialect::Raw);
-    let list = access("127.0.0.0/29", "127.0.0.3");
+    let list = access(Some("127.0.0.0/29"), Some("127.0.0.3"));
     let listener =
         ListenerConfig::new(protocol.clone()).with_access(list).bind("127.0.0.1:0").unwrap();
     let server = ServerThread::start_at(listener, bracket);
@@ -43,7 +47,8 @@ fn who_may_not_connect_hears_nothing_and_all_others_are_served() {
 fn who_may_not_connect_costs_no_visitor_its_place() {
     let limits = Limits { unauthenticated: 1, ..Limits::default() };
     let listener = ListenerConfig::new(speaking(Dialect::Raw)).with_limits(limits);
-    let listener = listener.with_access(access("", "127.0.0.2")).bind("127.0.0.1:0").unwrap();
+    let listener =
+        listener.with_access(access(None, Some("127.0.0.2"))).bind("127.0.0.1:0").unwrap();
     let server = ServerThread::start_at(listener, bracket);
     let mut visitor = Client::connect(server.address);
     assert_eq!(visitor.hears_within(PATIENCE), Some(true));
@@ -58,7 +63,7 @@ fn who_may_not_connect_costs_no_visitor_its_place() {
 fn those_of_unix_sockets_have_a_word_of_their_own() {
     let folder = Folder::new();
     let path = format!("unix:{}", folder.path("socket").display());
-    let listener = ListenerConfig::new(BothEnds::open()).with_access(access("unix", ""));
+    let listener = ListenerConfig::new(BothEnds::open()).with_access(access(Some("unix"), None));
     let listener = listener.bind("127.0.0.1:0").unwrap().bind(path.as_str()).unwrap();
     let server = ServerThread::start_at(listener, bracket);
     assert_eq!(Client::connect(server.address).hear_all().0, b"");
@@ -77,7 +82,7 @@ fn another_list_holds_for_newcomers_and_those_who_are_in_stay() {
     inside.say(b"one\n");
     turn_until(&mut server, |server| server.counters().messages == 1);
     let id = id_of(&server, 0);
-    server.replace_access(id, access("", "127.0.0.0/8")).unwrap();
+    server.replace_access(id, access(None, Some("127.0.0.0/8"))).unwrap();
     let mut outside = Client::connect(address);
     let refused = CloseReason::Refused(Refusal::Denied);
     turn_until(&mut server, |server| server.counters().closed(refused) == 1);
