@@ -116,6 +116,20 @@ fn a_search_that_finds_no_rate_fails() {
 }
 
 #[test]
+fn an_option_that_would_do_nothing_is_refused() {
+    let home = Home::new();
+    for (options, missing) in [
+        ("--arrival burst", "<--rate <RATE>|--stages <TIME@RATE>|--find <CONDITION>>"),
+        ("-q 9 --burst 5", "--arrival <NAME>"),
+        ("-q 9 --probe-time 5s", "--find <CONDITION>"),
+        ("-q 9 --find-precision 5%", "--find <CONDITION>"),
+    ] {
+        let ran = home.run(&format!("load 127.0.0.1:9 --dialect open {options}"), "");
+        ran.failed(2, &["required arguments were not provided", missing]);
+    }
+}
+
+#[test]
 fn a_search_that_is_told_to_end_reports_what_is_known() {
     let home = Home::new();
     let (address, connections) = server(1_000_000, Duration::ZERO);

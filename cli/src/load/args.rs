@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use countersign::config::SessionConfig;
 use countersign_load::Disconnect;
 
@@ -41,7 +41,8 @@ const PIPELINE_MAX: u64 = 10_000;
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, after_help = EXITS, disable_help_subcommand = true,
           args_conflicts_with_subcommands = true, subcommand_negates_reqs = true,
-          subcommand_value_name = "merge|compare", subcommand_help_heading = "Saved reports")]
+          subcommand_value_name = "merge|compare", subcommand_help_heading = "Saved reports",
+          group = ArgGroup::new("open").args(["rate", "stages", "find"]).multiple(true))]
 pub(crate) struct LoadArgs {
     #[command(subcommand)]
     pub(super) verb: Option<SavedVerb>,
@@ -73,10 +74,10 @@ pub(crate) struct LoadArgs {
     #[arg(short = 'q', long, value_name = "RATE", value_parser = units::count::<u64>(1..=RATE_MAX))]
     pub(super) rate: Option<u64>,
     /// With -q or --stages: how the messages are spaced
-    #[arg(long, value_name = "NAME", default_value = "constant", value_enum)]
+    #[arg(long, value_name = "NAME", default_value = "constant", value_enum, requires = "open")]
     pub(super) arrival: ArrivalKind,
     /// With --arrival burst: messages per burst
-    #[arg(long, value_name = "N", default_value = "10",
+    #[arg(long, value_name = "N", default_value = "10", requires = "arrival",
           value_parser = units::count::<u32>(1..=RATE_MAX))]
     pub(super) burst: u32,
     #[command(flatten)]

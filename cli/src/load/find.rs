@@ -24,10 +24,11 @@ pub(super) struct FindArgs {
           conflicts_with_all = ["count", "stages", "think", "rate_per_connection"])]
     pub(super) find: Vec<Threshold>,
     /// With --find: how close the result is to the lowest rate that fails
-    #[arg(long, value_name = "SHARE", default_value = "2%", value_parser = precision)]
+    #[arg(long, value_name = "SHARE", default_value = "2%", requires = "find",
+          value_parser = precision)]
     pub(super) find_precision: f64,
     /// With --find: length of each probe; longer if a percentile needs more messages
-    #[arg(long, value_name = "TIME", default_value = "3s",
+    #[arg(long, value_name = "TIME", default_value = "3s", requires = "find",
           value_parser = units::time(PROBE_MIN..=units::TIME_MAX))]
     pub(super) probe_time: Duration,
 }
