@@ -72,14 +72,14 @@ mod tests {
         let mut pauses = Pauses::default();
         let token = |slot| Token::new(slot, 1);
         assert_eq!((pauses.deadline(), pauses.ended(at(9))), (None, None));
-        for (slot, end) in [(1, 30), (2, 10), (3, 20), (4, 10), (5, 10)] {
+        for (slot, end) in [(1, 30), (5, 10), (3, 20), (4, 10), (2, 10)] {
             pauses.begin(token(slot), at(end));
         }
         assert_eq!((pauses.deadline(), pauses.ended(at(9))), (Some(at(10)), None));
         pauses.retain(|each| each != token(4));
         let mut ended =
             |now| std::iter::from_fn(|| Some(pauses.ended(at(now))?.0)).collect::<Vec<_>>();
-        assert_eq!(ended(10), [2, 5].map(token));
+        assert_eq!(ended(10), [5, 2].map(token));
         assert_eq!(ended(40), [3, 1].map(token));
         assert_eq!(pauses.count(), 0);
     }
