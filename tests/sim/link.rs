@@ -314,7 +314,8 @@ impl Link {
         }
         let oracle = &self.account.oracle;
         let is_unsent = self.written.len() < self.account.due_length();
-        let held_from = (self.is_faulty && is_unsent).then_some(self.account.reply_from);
+        let is_held = self.is_faulty && is_unsent;
+        let held_from = is_held.then_some(self.account.reply_from);
         let unsent = self
             .socket
             .unsent_from
@@ -329,8 +330,8 @@ impl Link {
             // A batch that was handed on in part, and the rest of the read behind it.
             false if self.has_records() => blocks(oracle.unit_max()) + blocks(READ),
             _ if is_over => blocks(READ.max(oracle.unit_max())),
-            // Behind a reply that found no room, these were not looked at yet.
-            true if unsent > 0 => blocks(oracle.control + oracle.partial()),
+            // Behind what found no room, or what a fault holds back, these were not looked at yet.
+            true if unsent > 0 || is_held => blocks(oracle.control + oracle.partial()),
             true => blocks(oracle.partial()),
             false => blocks(READ),
         };
