@@ -82,7 +82,7 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, value_name = "FORMAT", default_value = "tap", value_enum)]
     output: FormatArg,
     /// List the cases, and run none
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long)]
     list: bool,
 }
 
