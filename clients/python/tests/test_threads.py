@@ -336,6 +336,8 @@ class Addresses(unittest.TestCase):
             ("127.0.0.1:80", ("127.0.0.1", 80)),
             ("example.org", ("example.org", 9527)),
             ("80", ("127.0.0.1", 80)),
+            # A host that was left blank is not all of the machine's addresses.
+            (":80", ("127.0.0.1", 80)),
             ("::1", ("::1", 9527)),
             ("[::1]", ("::1", 9527)),
             ("[::1]:80", ("::1", 80)),
@@ -343,7 +345,7 @@ class Addresses(unittest.TestCase):
         ):
             self.assertEqual(parse_address(text), address)
         self.assertEqual(parse_address(("host", 80)), ("host", 80))
-        for text in ("host:port", "host:65536", "[::1", "[::1]80", "99999"):
+        for text in ("host:port", "host:65536", "[::1", "[::1]80", "[]:80", "unix:", "", "99999"):
             with self.assertRaises(errors.ConfigError):
                 parse_address(text)
         self.assertEqual(format_address(("::1", 80, 0, 0)), "[::1]:80")

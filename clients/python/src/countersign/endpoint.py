@@ -86,19 +86,20 @@ def parse_address(address: "Address") -> "Address":
     """A pair of host and port, or the path of a Unix socket: from HOST:PORT, HOST or unix:/PATH."""
     if not isinstance(address, str):
         return address
-    if address.startswith("unix:"):
+    if address.startswith("unix:") and address != "unix:":
         return address[len("unix:") :]
     if address.isdecimal():
         return "127.0.0.1", to_port(address, address)
     if address.startswith("["):
         host, bracket, port = address[1:].partition("]")
-        if not bracket or (port and not port.startswith(":")):
+        if not host or not bracket or (port and not port.startswith(":")):
             raise AddressError(address)
         return host, to_port(address, port[1:] if port else str(PORT))
     host, colon, port = address.rpartition(":")
     if ":" in host or (address and not colon):
         return address, PORT
-    return host, to_port(address, port)
+    # An empty host would be all addresses of the machine.
+    return host or "127.0.0.1", to_port(address, port)
 
 
 def to_port(address: str, text: str) -> int:
