@@ -228,11 +228,17 @@ func TestParseKeys(t *testing.T) {
 	if got := fmt.Sprintf("%x", d.Secret); got != stretched {
 		t.Fatal(got)
 	}
+	old, err := ParseKeys("a text:0123456789abcdef not-after=0001-01-01T00:00:00Z")
+	if err != nil || old.find("a", "") == &old.Keys[0] {
+		t.Fatal("a key that has long expired is good", err)
+	}
 	for _, faulty := range []string{"", "a", "a 0001", "a hex:0001", "a hex:xyz", "a rot13:abc",
 		"a text:0123456789abcdef audience", "a text:0123456789abcdef not-after=tomorrow",
 		"a text:0123456789abcdef extra=1", "a audience=time text:0123456789abcdef",
 		"a text:0123456789abcdef text:0123456789abcdeg", "a text:0123456789abcdef\na text:0123456789abcdeg",
 		"a text:0123456789abcdef\nb text:0123456789abcdef", "a text:0123456789abcdef \xff", "a text:\xff123456789abcdef",
+		"a passphrase:", "a hex:00000000000000000000000000000000", "a text:0123456789abcdef dialects=countersign/1,rot13",
+		"a text:0123456789abcdef audience=" + strings.Repeat("a", 65),
 		"a\u0007 text:0123456789abcdef", "a text:0123456789abcdef audience=a\u0007", "a text:0123456789abcdef audience=",
 		"a text:0123456789abcdef not-after=2027-01-31 not-after=2027-01-30",
 		"a text:0123456789abcdef not-before=2027-01-02 not-after=2027-01-01"} {

@@ -99,9 +99,10 @@ func NewConfig(keys ...Key) (*Config, error) {
 	}
 	for i, key := range keys {
 		prk := mac([]byte("countersign/1 psk"), key.Secret)
-		if ids[key.ID] || secrets[string(prk)] || len(key.ID) > 64 || len(key.Secret) < 16 {
+		isEmpty := len(bytes.Trim(key.Secret, "\x00")) == 0
+		if ids[key.ID] || secrets[string(prk)] || isEmpty || len(key.ID) > 64 || len(key.Secret) < 16 {
 			return nil, fmt.Errorf("countersign: key %q: ids have 1 to 64 bytes and secrets 16 or more, "+
-				"and no two are the same", key.ID)
+				"not zeros alone, and no two are the same", key.ID)
 		}
 		if !key.NotAfter.IsZero() && !key.NotAfter.After(key.NotBefore) {
 			return nil, fmt.Errorf("countersign: key %q expires before it becomes valid", key.ID)
@@ -226,11 +227,21 @@ func (key *Key) set(name, value string) bool {
 		key.Secret = []byte(value)
 	case "passphrase:":
 		key.Secret = stretch(value, "countersign/1 pass"+key.ID)
+		return value != ""
 	case "dialects=":
-		key.isForeign = !strings.Contains(","+value+",", ",countersign/1,")
+		key.isForeign = true
+		for _, dialect := range strings.Split(value, ",") {
+			switch dialect {
+			case "countersign/1":
+				key.isForeign = false
+			case "raw", "hex", "multiprocessing":
+			default:
+				return false
+			}
+		}
 	case "audience=":
 		key.Audience = value
-		return isWord(value)
+		return isWord(value) && len(value) <= 64
 	case "not-before=":
 		key.NotBefore, err = parseDate(value, 0)
 	case "not-after=":
@@ -247,12 +258,19 @@ func isWord(name string) bool {
 	return name != "" && strings.IndexFunc(name, isHidden) < 0
 }
 
-// parseDate reads a day, of which so much is included, or an instant.
+// parseDate reads a day, of which so much is included, or an instant. The earliest is 1970: the
+// zero time would be no date at all.
 func parseDate(text string, included time.Duration) (time.Time, error) {
-	if day, err := time.Parse("2006-01-02", text); err == nil {
-		return day.Add(included), nil
+	date, err := time.Parse("2006-01-02", text)
+	if err == nil {
+		date = date.Add(included)
+	} else {
+		date, err = time.Parse(time.RFC3339, text)
 	}
-	return time.Parse(time.RFC3339, text)
+	if epoch := time.Unix(0, 0); err == nil && date.Before(epoch) {
+		date = epoch
+	}
+	return date, err
 }
 
 // stretch is PBKDF2-HMAC-SHA256, whose first block is as long as a key.

@@ -70,10 +70,16 @@ export class KeyRing {
       const prk = mac('countersign/1 psk', key.secret);
       const others = [...this.#keys.values()];
       const isUnique = !this.#keys.has(id) && !others.some((other) => isSame(other.prk, prk));
-      if (!isUnique || id.length < 1 || id.length > 64 || key.secret.length < 16)
+      const isEmpty = bytes(key.secret).every((byte) => byte === 0);
+      if (!isUnique || isEmpty || id.length < 1 || id.length > 64 || key.secret.length < 16)
         throw new RangeError(
-          `key ${key.id}: ids have 1 to 64 bytes and secrets 16 or more, and no two are the same`,
+          `key ${key.id}: ids have 1 to 64 bytes and secrets 16 or more, ` +
+            'not zeros alone, and no two are the same',
         );
+      for (const date of [key.notBefore, key.notAfter])
+        // Any other value would compare as if there were no date.
+        if (date !== undefined && !(date instanceof Date && date.getTime() >= 0))
+          throw new TypeError(`key ${key.id}: a date is a valid Date from 1970 on`);
       if (key.notAfter <= key.notBefore)
         throw new RangeError(`key ${key.id} expires before it becomes valid`);
       this.#keys.set(id, { ...key, prk });
@@ -81,7 +87,7 @@ export class KeyRing {
   }
   /** The key of a client: by default the first. */
   named(id) {
-    const key = id ? this.#keys.get(bytes(id).toString('latin1')) : [...this.#keys.values()][0];
+    const key = id !== undefined ? this.#keys.get(bytes(id).toString('latin1')) : [...this.#keys.values()][0];
     if (!key) throw new RangeError(`there is no key ${id ?? ''}`);
     return key;
   }
@@ -161,7 +167,10 @@ function parseKey(fields) {
     else return undefined;
   }
   // What nobody can see would make a key that nobody can name.
-  const isWord = ![id, key.audience].some((word) => /[\p{Cc}\ufeff]/u.test(word));
+  const isWord = ![id, key.audience].some((word) => /\p{Cc}/u.test(word));
+  if (bytes(key.audience ?? '').length > 64) return undefined;
+  const dialects = ['countersign/1', 'raw', 'hex', 'multiprocessing'];
+  if (!key.dialects.split(',').every((dialect) => dialects.includes(dialect))) return undefined;
   return isWord && !Object.values(key).includes(undefined) ? key : undefined;
 }
 
@@ -181,7 +190,7 @@ function parseDate(text, included) {
   // A 30th of February would be taken for a day in March.
   const isDay = new Date(day).toJSON()?.startsWith(day);
   if (!isDay || Number.isNaN(date.getTime())) return undefined;
-  return time ? date : new Date(date.getTime() + included);
+  return new Date(Math.max(0, date.getTime() + (time ? 0 : included)));
 }
 
 // What both ends send, in bytes.

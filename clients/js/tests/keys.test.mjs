@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
-import { parseKeys, readKeyFile } from '../countersign.mjs';
+import { KeyRing, parseKeys, readKeyFile } from '../countersign.mjs';
 
 test('keys are read as the program reads them', () => {
   const ring = parseKeys(
@@ -35,6 +35,8 @@ test('a faulty line is named, and nothing of its secret', () => {
   const twice = 'not-after=2027-01-31 not-after=2027-01-30';
   const never = 'not-before=2027-01-02 not-after=2027-01-01';
   lines.push(`${good} ${twice}`, `${good} ${never}`, `${good} audience=a\u0007`);
+  lines.push(`${good} dialects=countersign/1,rot13`, `${good} audience=${'a'.repeat(65)}`);
+  lines.push('a passphrase:', `a hex:${'0'.repeat(32)}`);
   lines.push('a\u0007 text:0123456789abcdef', `${good}\nb text:0123456789abcdef`);
   for (const text of [...faulty, ...lines, `${good}\n${good}`]) {
     assert.throws(
@@ -43,6 +45,17 @@ test('a faulty line is named, and nothing of its secret', () => {
       text,
     );
   }
+});
+
+test('a date is a valid Date', () => {
+  const secret = Buffer.from('0123456789abcdef');
+  for (const date of ['2020-01-01', new Date('2020-31-01'), null, 0]) {
+    for (const name of ['notBefore', 'notAfter'])
+      assert.throws(() => new KeyRing([{ id: 'a', secret, [name]: date }]), /a valid Date/);
+  }
+  assert.throws(() => new KeyRing([{ id: 'a', secret }]).named(''), /there is no key/);
+  const old = parseKeys('a text:0123456789abcdef not-after=0001-01-01T00:00:00Z');
+  assert.equal(old.find(Buffer.from('a'), Buffer.alloc(0), ['']), old.decoy);
 });
 
 test('a file is for its owner alone, or for a group that root lends it to', async () => {
