@@ -24,7 +24,7 @@ fn print_verified(peer: &Peer<'_>) {
     announce(format_args!("verified {} key={key}", peer.address()));
 }
 
-/// chrono gives UTC for a zone that it can't find, and says nothing.
+/// chrono takes the zone of the system, or UTC, for one that it can't find, and says nothing.
 pub(super) fn warn_of_unknown_zone() {
     let Ok(zone) = std::env::var("TZ") else { return };
     let name = zone.trim_start_matches(':');
@@ -35,6 +35,6 @@ pub(super) fn warn_of_unknown_zone() {
         // As such a file begins (RFC 9636, 3.1).
         .any(|file| file.starts_with(b"TZif"));
     if !(name.is_empty() || name == "UTC" || posix || found) {
-        warn!("unknown time zone {name} in TZ: timestamps are in UTC");
+        warn!("unknown time zone {name} in TZ: it is ignored");
     }
 }
