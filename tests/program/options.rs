@@ -75,6 +75,18 @@ fn an_error_names_the_variable_that_it_is_about() {
     for (line, said) in cases {
         home.run(line, "").failed(78, &["there is no key ", &format!("\ncountersign: {said}\n")]);
     }
+    // A server that is not there has nothing to do with a key that has a name like that.
+    let keys = home.write("server", KEY.replace("default", "server"));
+    let (nobody, keys) = (super::free_port::free_address(), keys.display());
+    let ran = home.run(&format!("COUNTERSIGN_KEY=server ping {nobody} --keys {keys}"), "");
+    ran.failed(69, &["is the server running?\n"]);
+    assert!(!ran.err.contains("COUNTERSIGN_KEY"), "{}", ran.err);
+    // The path of a file need not be UTF-8, and the address does.
+    let mut command = home.command("serve");
+    let bytes = |text: &'static [u8]| std::ffi::OsStr::from_bytes(text);
+    command.env("COUNTERSIGN_KEYS", bytes(b"/\xff")).arg("--bind").arg(bytes(b"\xff"));
+    let ran = super::home::finish(command.spawn().unwrap(), b"");
+    ran.failed(2, &["invalid UTF-8 was detected in one or more arguments"]);
     for name in ["COUNTERSIGN_BIND", "COUNTERSIGN_NAME", "COUNTERSIGN_DIALECT"] {
         let mut command = home.command("serve");
         let value = std::ffi::OsStr::from_bytes(b"\xff");

@@ -14,20 +14,22 @@ use crate::exit::{Failure, Kind};
 /// Parses a command line, and the environment behind it.
 pub(crate) fn parse(command: &Command, argv: &[OsString]) -> Result<ArgMatches, Error> {
     let parsed = reading(command.clone(), &is_not_empty).try_get_matches_from(argv);
-    parsed.map_err(|error| match not_utf8() {
-        Some(text) if error.kind() == ErrorKind::InvalidUtf8 => {
-            command.clone().error(error.kind(), text)
-        }
+    parsed.map_err(|error| match error.kind() {
+        ErrorKind::InvalidUtf8 => not_utf8(command, argv).unwrap_or(error),
         _ => name_variables(error, command, argv),
     })
 }
 
-/// What is wrong with a variable that is not UTF-8, if there is one. Clap doesn't say which it is.
-fn not_utf8() -> Option<String> {
+/// The error for a variable that is not UTF-8, which clap doesn't name, if it is not an argument.
+fn not_utf8(command: &Command, argv: &[OsString]) -> Option<Error> {
     let names = env::vars_os().filter(|(_, value)| value.to_str().is_none());
     let mut names = names.filter_map(|(name, _)| name.into_string().ok());
-    let name = names.find(|name| name.starts_with(&variable("")))?;
-    Some(format!("the value of {name} is not valid UTF-8"))
+    let name = names.find(|name| {
+        let others = reading(command.clone(), &|other| other != name && is_not_empty(other));
+        let parsed = others.try_get_matches_from(argv);
+        parsed.err().is_none_or(|error| error.kind() != ErrorKind::InvalidUtf8)
+    })?;
+    Some(Error::raw(ErrorKind::InvalidUtf8, format!("the value of {name} is not valid UTF-8\n")))
 }
 
 /// The options of a command and its verbs, with the variables of some. That of a switch may say

@@ -47,8 +47,8 @@ struct Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     No,
-    /// As a word: the id of a key, or a dialect.
-    Word,
+    /// As a word behind "key" or "for": the id of a key, or a dialect.
+    Object,
     /// Also within another word: a file or an address.
     Place,
 }
@@ -73,7 +73,7 @@ impl Origins {
             let long = arg.get_long()?;
             let shown = match names.first().map_or("", |name| name.as_str()) {
                 "FILE" | "ADDR" => Shown::Place,
-                _ if ["dialect", "key"].contains(&long) => Shown::Word,
+                _ if ["dialect", "key"].contains(&long) => Shown::Object,
                 _ => Shown::No,
             };
             Some((long.to_owned(), Origin { source, written, shown }))
@@ -117,6 +117,10 @@ impl Origins {
     /// names, and values that it shows.
     pub(crate) fn behind(&self, text: &str) -> Vec<String> {
         let words = || text.split_whitespace().map(|word| word.trim_end_matches([',', ';', ':']));
+        let is_object = |value: &str| {
+            let pairs = words().zip(words().skip(1));
+            pairs.filter(|(of, _)| ["key", "for"].contains(of)).any(|(_, word)| word == value)
+        };
         let is_named = |name: &str| {
             words().filter_map(|word| word.strip_prefix("--")).any(|word| word == name)
         };
@@ -124,7 +128,7 @@ impl Origins {
             let mut values = origin.written.iter().filter(|value| !value.is_empty());
             values.any(|value| match origin.shown {
                 Shown::No => false,
-                Shown::Word => words().any(|word| word == value),
+                Shown::Object => is_object(value),
                 Shown::Place => text.contains(value.as_str()),
             })
         };
