@@ -190,7 +190,7 @@ impl EditorThread {
                     return Ok(typed);
                 }
                 Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                    let text = "the line is discarded: a key sent a byte that is not UTF-8";
+                    let text = "what was typed is discarded: a key sent a byte that is not UTF-8";
                     stderr().line(format_args!("countersign: {text}"));
                 }
                 Err(error) => return Err(error),

@@ -39,8 +39,7 @@ impl CheckArgs {
         let ring = ring::inspect(&path)?;
         let owner = fs::metadata(&path)?.uid();
         if ![0, system::user()].contains(&owner) {
-            let text = "a server that runs as another user refuses it";
-            stderr().line(format_args!("warning: the file belongs to the user {owner}; {text}"));
+            stderr().line(format_args!("warning: only servers of the user {owner} read this file"));
         }
         let now = system::unix_time();
         for key in ring.keys() {
