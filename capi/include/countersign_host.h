@@ -735,7 +735,7 @@ enum cs_status cs_listener_set_limits(struct cs_listener *listener,
 
 /**
  * Sets which networks may connect: lists such as "10.0.0.0/8,2001:db8::/32,unix". `deny` beats
- * `allow`; NULL is an empty list, and with an empty `allow` all may connect.
+ * `allow`. NULL is a list of none, and then all may connect; an empty text is an error.
  */
 enum cs_status cs_listener_set_access(struct cs_listener *listener,
                                       const char *allow,
@@ -744,7 +744,7 @@ enum cs_status cs_listener_set_access(struct cs_listener *listener,
 
 /**
  * Sets the load balancers that all connections must come through: a list of networks. Each
- * connection then begins with a header of the PROXY protocol.
+ * connection then begins with a header of the PROXY protocol. With NULL, clients connect directly.
  */
 enum cs_status cs_listener_set_proxies(struct cs_listener *listener,
                                        const char *from,

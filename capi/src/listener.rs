@@ -192,7 +192,7 @@ pub unsafe extern "C" fn cs_listener_set_limits(
 }
 
 /// Sets which networks may connect: lists such as "10.0.0.0/8,2001:db8::/32,unix". `deny` beats
-/// `allow`; NULL is an empty list, and with an empty `allow` all may connect.
+/// `allow`. NULL is a list of none, and then all may connect; an empty text is an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cs_listener_set_access(
     listener: *mut cs_listener,
@@ -206,7 +206,7 @@ pub unsafe extern "C" fn cs_listener_set_access(
 }
 
 /// Sets the load balancers that all connections must come through: a list of networks. Each
-/// connection then begins with a header of the PROXY protocol.
+/// connection then begins with a header of the PROXY protocol. With NULL, clients connect directly.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cs_listener_set_proxies(
     listener: *mut cs_listener,
