@@ -256,7 +256,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand load; and not __
 complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s z -l duration -d 'Stop after this time; with --find, how long the rate is held [default: 10s, without -n]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s P -l pipeline -d 'Messages that each client can have in flight' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s q -l rate -d 'Messages per second, of all clients together; with --find, the first rate' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l arrival -d 'With -q or --stages: how the messages are spaced' -r -f -a "constant\t'At equal intervals'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l arrival -d 'With -q, --stages or --find: how the messages are spaced' -r -f -a "constant\t'At equal intervals'
 poisson\t'At random intervals, as from many independent users'
 burst\t'Several at once'"
 complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l burst -d 'With --arrival burst: messages per burst' -r

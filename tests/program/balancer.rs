@@ -252,7 +252,7 @@ fn what_is_no_network_is_refused_with_the_remedy() {
         ("--allow 10.0.0.1/8", "write 10.0.0.0/8"),
         ("--deny 10.0.0.0/33", "write a prefix length from 0 to 32"),
         ("--proxy-from balancer.example", "is not a network"),
-        // A variable of a script that is not set must not let everybody in.
+        // A blank in a script must not let everybody in.
         ("--allow=", "\"\" is not a network"),
         ("--deny= ", "\"\" is not a network"),
         ("--proxy-from=", "\"\" is not a network"),

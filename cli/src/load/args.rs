@@ -73,7 +73,7 @@ pub(crate) struct LoadArgs {
     /// Messages per second, of all clients together; with --find, the first rate
     #[arg(short = 'q', long, value_name = "RATE", value_parser = units::count::<u64>(1..=RATE_MAX))]
     pub(super) rate: Option<u64>,
-    /// With -q or --stages: how the messages are spaced
+    /// With -q, --stages or --find: how the messages are spaced
     #[arg(long, value_name = "NAME", default_value = "constant", value_enum, requires = "open")]
     pub(super) arrival: ArrivalKind,
     /// With --arrival burst: messages per burst
