@@ -250,6 +250,17 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
+func TestWhoNamesNoAudienceIsToldSo(t *testing.T) {
+	config, _ := ParseKeys("a text:0123456789abcdef")
+	config.Audiences = nil
+	for _, end := range []func(net.Conn, *Config) (*Conn, error){Client, Server} {
+		here, _ := net.Pipe()
+		if _, err := end(here, config); err == nil || !strings.Contains(err.Error(), "Audiences") {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAKeyFileIsForItsOwnerOrForAGroupThatRootLendsItTo(t *testing.T) {
 	path := t.TempDir() + "/keys"
 	os.WriteFile(path, []byte("a hex:000102030405060708090a0b0c0d0e0f\n"), 0o600)

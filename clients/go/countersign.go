@@ -316,6 +316,10 @@ func Server(conn net.Conn, config *Config) (*Conn, error) {
 }
 
 func authenticate(conn net.Conn, config *Config, handshake func(*Conn)) (*Conn, error) {
+	if len(config.Audiences) == 0 {
+		conn.Close()
+		return nil, errors.New(`countersign: Audiences names none; the default is ""`)
+	}
 	c := &Conn{Conn: conn, config: config, reader: bufio.NewReaderSize(conn, 512)}
 	c.nonce = make([]byte, 32)
 	_, c.err = io.ReadFull(config.random, c.nonce)

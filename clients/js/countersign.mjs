@@ -202,6 +202,8 @@ const mac = (key, ...parts) =>
     .createHmac('sha256', key)
     .update(join(...parts))
     .digest();
+const defined = (options) =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 const isSame = (one, other) => one.length === other.length && crypto.timingSafeEqual(one, other);
 const header = (type, length) => join(number(type, 1), number(length, 3));
 const frame = (type, ...body) => join(header(type, join(...body).length), ...body);
@@ -353,7 +355,7 @@ export class Session {
    */
   constructor(role, options) {
     const nonce = crypto.randomBytes(32);
-    this.options = { audiences: [''], maxRecord: 65536 + TAG, nonce, ...options };
+    this.options = { audiences: [''], maxRecord: 65536 + TAG, nonce, ...defined(options) };
     this.role = role;
     this.extensions = Buffer.from(options.sealed ? '00050001000101' : '0000', 'hex');
     this.#needed = this.#steps.next().value;
@@ -617,7 +619,8 @@ export class Connection extends Duplex {
  * @returns {Promise<Connection>}
  */
 export async function connect(options) {
-  options.keys.named(options.keyId); // It fails before there is a socket.
+  options.keys.named(options.keyId); // These fail before there is a socket.
+  checkAudiences(options);
   const socket = net.connect({ noDelay: true, ...options, allowHalfOpen: true });
   const connection = new Connection(socket, 'client', options);
   await new Promise((resolve, reject) => {
@@ -628,6 +631,10 @@ export async function connect(options) {
   return connection;
 }
 
+function checkAudiences({ audiences }) {
+  if (audiences?.length === 0) throw new RangeError("audiences: name one; the default is ['']");
+}
+
 /**
  * A server that calls `listener` for each authenticated client. What goes wrong on a connection is
  * emitted by the server, as `clientError`.
@@ -636,6 +643,7 @@ export async function connect(options) {
  * @param {(connection: Connection) => void} listener
  */
 export function createServer(options, listener) {
+  checkAudiences(options);
   const server = net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     const connection = new Connection(socket, 'server', options);
     connection.on('error', (error) => server.emit('clientError', error, connection));

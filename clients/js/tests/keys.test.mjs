@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
-import { KeyRing, parseKeys, readKeyFile } from '../countersign.mjs';
+import { connect, createServer, KeyRing, parseKeys, readKeyFile } from '../countersign.mjs';
 
 test('keys are read as the program reads them', () => {
   const ring = parseKeys(
@@ -56,6 +56,24 @@ test('a date is a valid Date', () => {
   assert.throws(() => new KeyRing([{ id: 'a', secret }]).named(''), /there is no key/);
   const old = parseKeys('a text:0123456789abcdef not-after=0001-01-01T00:00:00Z');
   assert.equal(old.find(Buffer.from('a'), Buffer.alloc(0), ['']), old.decoy);
+});
+
+test('options that are undefined are the default, and no audience is an error', async () => {
+  const [keys, theirs] = [0, 1].map(() => parseKeys('a text:0123456789abcdef'));
+  assert.throws(() => createServer({ keys, audiences: [] }), /audiences: name one/);
+  const server = createServer({ keys, audiences: undefined, maxRecord: undefined }, (client) =>
+    client.end('hello'),
+  );
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const place = { host: '127.0.0.1', port: server.address().port };
+  await assert.rejects(connect({ ...place, keys: theirs, audiences: [] }), /audiences: name one/);
+  const unset = { audiences: undefined, maxRecord: undefined };
+  const client = await connect({ ...place, keys: theirs, ...unset });
+  const heard = [];
+  for await (const part of client) heard.push(part);
+  assert.equal(Buffer.concat(heard).toString(), 'hello');
+  client.end();
+  await new Promise((resolve) => server.close(resolve));
 });
 
 test('a file is for its owner alone, or for a group that root lends it to', async () => {
