@@ -87,7 +87,8 @@ export class KeyRing {
   }
   /** The key of a client: by default the first. */
   named(id) {
-    const key = id !== undefined ? this.#keys.get(bytes(id).toString('latin1')) : [...this.#keys.values()][0];
+    const key =
+      id !== undefined ? this.#keys.get(bytes(id).toString('latin1')) : [...this.#keys.values()][0];
     if (!key) throw new RangeError(`there is no key ${id ?? ''}`);
     return key;
   }
@@ -202,8 +203,11 @@ const mac = (key, ...parts) =>
     .createHmac('sha256', key)
     .update(join(...parts))
     .digest();
+/** @type {(options: Options) => Options} */
 const defined = (options) =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  /** @type {any} */ (
+    Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  );
 const isSame = (one, other) => one.length === other.length && crypto.timingSafeEqual(one, other);
 const header = (type, length) => join(number(type, 1), number(length, 3));
 const frame = (type, ...body) => join(header(type, join(...body).length), ...body);
@@ -631,6 +635,7 @@ export async function connect(options) {
   return connection;
 }
 
+/** @param {Options} options */
 function checkAudiences({ audiences }) {
   if (audiences?.length === 0) throw new RangeError("audiences: name one; the default is ['']");
 }
