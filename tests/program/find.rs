@@ -127,6 +127,10 @@ fn an_option_that_would_do_nothing_is_refused() {
         let ran = home.run(&format!("load 127.0.0.1:9 --dialect open {options}"), "");
         ran.failed(2, &["required arguments were not provided", missing]);
     }
+    for options in ["-n 1 --probe-time 5s", "--stages 1s@9 --find-precision 5%"] {
+        let ran = home.run(&format!("load 127.0.0.1:9 --dialect open {options}"), "");
+        ran.failed(2, &["cannot be used with"]);
+    }
 }
 
 #[test]

@@ -239,9 +239,7 @@ impl File<'_> {
 fn valid(arg: &Arg, texts: Vec<String>) -> Result<Vec<String>, String> {
     let command = Command::new("serve").no_binary_name(true).disable_help_flag(true).arg(arg);
     let long = arg.get_long().unwrap_or_default();
-    if texts.is_empty()
-        && let Some(remedy) = schema::emptied(long)
-    {
+    if let Some(remedy) = schema::emptied(long).filter(|_| texts.is_empty()) {
         return Err(remedy.to_owned());
     }
     let typed = texts.iter().map(|text| format!("--{long}={text}"));

@@ -21,17 +21,20 @@ pub(super) struct FindArgs {
     /// fails if that rate does; without -q it begins at 1,000 messages per second, and tries lower
     /// rates too. Use -P or -c to give the server enough messages at one time.
     #[arg(long, value_name = "CONDITION", value_delimiter = ',', value_parser = condition,
-          conflicts_with_all = ["count", "stages", "think", "rate_per_connection"])]
+          conflicts_with_all = NO_SEARCH)]
     pub(super) find: Vec<Threshold>,
     /// With --find: how close the result is to the lowest rate that fails
     #[arg(long, value_name = "SHARE", default_value = "2%", requires = "find",
-          value_parser = precision)]
+          conflicts_with_all = NO_SEARCH, value_parser = precision)]
     pub(super) find_precision: f64,
     /// With --find: length of each probe; longer if a percentile needs more messages
     #[arg(long, value_name = "TIME", default_value = "3s", requires = "find",
-          value_parser = units::time(PROBE_MIN..=units::TIME_MAX))]
+          conflicts_with_all = NO_SEARCH, value_parser = units::time(PROBE_MIN..=units::TIME_MAX))]
     pub(super) probe_time: Duration,
 }
+
+/// What no option of a search can be combined with: clap requires no --find beside these.
+const NO_SEARCH: [&str; 4] = ["count", "stages", "think", "rate_per_connection"];
 
 /// A shorter probe measures little but its own beginning.
 const PROBE_MIN: Duration = Duration::from_millis(100);
