@@ -199,21 +199,30 @@ func ParseKeys(text string) (*Config, error) {
 		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 			continue
 		}
-		key, seen := Key{ID: fields[0]}, map[string]bool{}
-		for at, field := range fields[1:] {
-			name := field[:strings.IndexAny(field, ":=")+1]
-			isSecret := strings.HasSuffix(name, ":")
-			if !isWord(key.ID) || isSecret != (at == 0) || seen[name] || !key.set(name, field[len(name):]) {
-				return nil, fmt.Errorf("countersign: line %d: a key is an id, a secret (hex:, base64:, text:, "+
-					"passphrase:) and options (dialects=, audience=, not-before=, not-after=), each once", i+1)
-			}
-			seen[name] = true
+		key, ok := parseKey(fields)
+		if !ok {
+			return nil, fmt.Errorf("countersign: line %d: a key is an id, a secret (hex:, base64:, text:, "+
+				"passphrase:) and options (dialects=, audience=, not-before=, not-after=), each once", i+1)
 		}
 		if !key.isForeign {
 			keys = append(keys, key)
 		}
 	}
 	return NewConfig(keys...)
+}
+
+func parseKey(fields []string) (key Key, ok bool) {
+	key.ID = fields[0]
+	seen := map[string]bool{}
+	for at, field := range fields[1:] {
+		name := field[:strings.IndexAny(field, ":=")+1]
+		isSecret := strings.HasSuffix(name, ":")
+		if isSecret != (at == 0) || seen[name] || !key.set(name, field[len(name):]) {
+			return key, false
+		}
+		seen[name] = true
+	}
+	return key, isWord(key.ID)
 }
 
 func (key *Key) set(name, value string) bool {

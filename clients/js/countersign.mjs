@@ -65,11 +65,11 @@ export class KeyRing {
   #keys = new Map();
   /** @param {Iterable<Key>} keys */
   constructor(keys) {
+    const secrets = new Set();
     for (const key of keys) {
       const id = bytes(key.id).toString('latin1');
       const prk = mac('countersign/1 psk', key.secret);
-      const others = [...this.#keys.values()];
-      const isUnique = !this.#keys.has(id) && !others.some((other) => isSame(other.prk, prk));
+      const isUnique = !this.#keys.has(id) && !secrets.has(prk.toString('latin1'));
       const isEmpty = bytes(key.secret).every((byte) => byte === 0);
       if (!isUnique || isEmpty || id.length < 1 || id.length > 64 || key.secret.length < 16)
         throw new RangeError(
@@ -82,6 +82,7 @@ export class KeyRing {
           throw new TypeError(`key ${key.id}: a date is a valid Date from 1970 on`);
       if (key.notAfter <= key.notBefore)
         throw new RangeError(`key ${key.id} expires before it becomes valid`);
+      secrets.add(prk.toString('latin1'));
       this.#keys.set(id, { ...key, prk });
     }
   }
